@@ -1,0 +1,1 @@
+"""Which nodes of your ONNX model will break on which runtime, and why."""

@@ -1,0 +1,584 @@
+"""Node -> facts: what decides whether a runtime takes an operator. Probes and the checker use this one function, so they can be compared.
+
+Facts are flat and scalar. `X.rank` speaks of the input the schema calls X, `dtype` of the type variable T (`T1.dtype` of T1), a bare
+name of an attribute or of a relation (`grouping`, `padding`, `broadcast`...). Raw shapes and channel counts are left out on purpose: they seldom decide support.
+Schemas: https://onnx.ai/onnx/operators/
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from opcompat.bare_onnx import core
+from opcompat.model import DTYPES, Node, Value
+
+Fact = str | int | bool
+Facts = dict[str, Fact]
+
+_KIND_FLOAT, _KIND_INT, _KIND_STRING, _KIND_TENSOR, _KIND_INTS = 1, 2, 3, 4, 7
+
+
+@lru_cache(maxsize=None)
+def schema(domain: str, op_type: str, opset: int) -> Any:
+    """Return onnx's OpSchema in force at that opset, or None where onnx knows no such operator."""
+    try:
+        return core.defs.get_schema(op_type, opset, domain)
+    except Exception:  # SchemaError lives in the bypassed package
+        return None
+
+
+@dataclass(frozen=True)
+class Formal:
+    """A formal input of a schema; type_name is its type variable, or "" where the schema fixes the dtype."""
+
+    name: str
+    type_name: str
+    optional: bool
+    variadic: bool
+
+
+@lru_cache(maxsize=None)
+def _formals(domain: str, op_type: str, opset: int) -> tuple[Formal, ...]:
+    found = schema(domain, op_type, opset)
+    if found is None:
+        return ()
+    option = core.defs.OpSchema.FormalParameterOption
+    return tuple(
+        Formal(i.name, "" if "(" in i.type_str else i.type_str, i.option == option.Optional, i.option == option.Variadic) for i in found.inputs
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _attribute(attribute: Any) -> Any:
+    """Return the Python value of an AttributeProto; None for graphs and other kinds that are no facts."""
+    kind = attribute.type
+    if kind == _KIND_FLOAT:
+        return attribute.f
+    if kind == _KIND_INT:
+        return attribute.i
+    if kind == _KIND_STRING:
+        return _plain(attribute.s)
+    if kind == _KIND_INTS:
+        return list(attribute.ints)
+    if kind == 6:
+        return list(attribute.floats)
+    if kind == 8:
+        return [_plain(s) for s in attribute.strings]
+    return None
+
+
+@lru_cache(maxsize=None)
+def _defaults(domain: str, op_type: str, opset: int) -> dict[str, Any]:
+    found = schema(domain, op_type, opset)
+    if found is None:
+        return {}
+    out = {}
+    for name, attribute in found.attributes.items():
+        raw = attribute._default_value
+        if raw:
+            from opcompat.bare_onnx import pb
+
+            out[name] = _attribute(pb.AttributeProto.FromString(raw))
+    return out
+
+
+def small_values(value: Value) -> list[float] | None:
+    """Return the numbers of a small constant tensor (int or float, flattened), or None if they are not known."""
+    tensor = value.tensor
+    if tensor is None:
+        return None
+    count = 1
+    for dim in tensor.dims:
+        count *= dim
+    if tensor.data_type == 7:
+        found = _typed(tensor.int64_data, tensor.raw_data, "q")
+    elif tensor.data_type == 6:
+        found = _typed(tensor.int32_data, tensor.raw_data, "i")
+    elif tensor.data_type == 1:
+        found = _typed(tensor.float_data, tensor.raw_data, "f")
+    elif tensor.data_type == 11:
+        found = _typed(tensor.double_data, tensor.raw_data, "d")
+    else:
+        return None
+    return found if len(found) == count else None
+
+
+def _typed(data: Any, raw: bytes, code: str) -> list[float]:
+    if data:
+        return list(data)
+    size = {"q": 8, "i": 4, "f": 4, "d": 8}[code]
+    return list(memoryview(raw[: len(raw) // size * size]).cast(code))
+
+
+# ---- one node ------------------------------------------------------------------------------------------------------------------
+
+
+class View:
+    """What a relation may look at: inputs by formal name, attributes with defaults, and the facts so far."""
+
+    def __init__(self, node: Node, opset: int) -> None:
+        self.node, self.opset, self.facts = node, opset, Facts()
+        self.key = (node.domain, node.op_type, opset)
+        proto = node.proto
+        given = {a.name: _attribute(a) for a in proto.attribute}
+        self.given = set(given)
+        self.attributes: dict[str, Any] = {**_defaults(*self.key), **given}
+        self.inputs: dict[str, Value] = {}
+        self.variadic: list[Value] = []
+        self.types: dict[str, str] = {}
+        formals = _formals(*self.key)
+        for index, name in enumerate(proto.input):
+            formal = formals[min(index, len(formals) - 1)] if formals else Formal(f"in{index}", f"in{index}", True, False)
+            if formal.variadic:
+                self.variadic.append(node.scope.value(name))
+            elif name:
+                self.inputs[formal.name] = node.scope.value(name)
+                self.types[formal.name] = formal.type_name
+        self.formals = formals
+        outputs = [node.scope.value(o) for o in proto.output if o]
+        self.output = outputs[0] if outputs else Value()
+
+    def rank(self, formal: str) -> int | None:
+        value = self.inputs.get(formal)
+        return None if value is None or value.shape is None else len(value.shape)
+
+    def shape(self, formal: str) -> tuple[int | None, ...] | None:
+        value = self.inputs.get(formal)
+        return value.shape if value else None
+
+    def numbers(self, formal: str) -> list[float] | None:
+        value = self.inputs.get(formal)
+        return small_values(value) if value else None
+
+    def take(self, *names: str) -> list[Any]:
+        """Return attributes and remove them from those that become raw facts."""
+        return [self.attributes.pop(n, None) for n in names]
+
+
+Relation = Callable[[View], None]
+_RELATIONS: dict[str, Relation] = {}
+
+
+def relation(*op_types: str) -> Callable[[Relation], Relation]:
+    """Register the function that turns raw attributes of these operators into relations."""
+
+    def register(function: Relation) -> Relation:
+        _RELATIONS.update(dict.fromkeys(op_types, function))
+        return function
+
+    return register
+
+
+_DYNAMIC = ("none", "batch", "other", "unknown")
+
+
+def _dynamic(value: Value) -> str:
+    if value.shape is None:
+        return "unknown"
+    if all(d is not None for d in value.shape):
+        return "none"
+    return "batch" if all(d is not None for d in value.shape[1:]) else "other"
+
+
+def _tensor_facts(facts: Facts, prefix: str, type_name: str, value: Value) -> None:
+    """rank and const of one input; its dtype under the name of its type variable; the most dynamic shape of all inputs as `dynamic`."""
+    if type_name:
+        facts.setdefault("dtype" if type_name == "T" else f"{type_name}.dtype", value.dtype)
+    facts[f"{prefix}.rank"] = "unknown" if value.shape is None else len(value.shape)
+    facts[f"{prefix}.const"] = value.const
+    if not value.const:
+        facts["dynamic"] = max(str(facts.get("dynamic", "none")), _dynamic(value), key=_DYNAMIC.index)
+    if value.shape is not None and 0 in value.shape:
+        facts["empty"] = True
+
+
+def place(axis: Any, rank: int | None) -> str:
+    """Name an axis by its place, so that ranks can be compared: batch, channel, last, inner; unknown without a rank."""
+    if axis is None:
+        return "none"
+    if rank is None:
+        return "unknown"
+    position = int(axis) + rank if axis < 0 else int(axis)
+    if position == rank - 1:
+        return "last"
+    return {0: "batch", 1: "channel"}.get(position, "inner")
+
+
+def signature(node: Node) -> Facts:
+    """Return the facts of one node; its scope supplies types, constants and the quantisation around it."""
+    opset = node.scope.opsets.get(node.domain, 1 if node.domain else 0)
+    found = schema(node.domain, node.op_type, opset)
+    view = View(node, opset)
+    facts = view.facts
+    facts["since_version"] = found.since_version if found is not None else opset
+    for formal in view.formals:
+        if formal.variadic:
+            facts[f"{formal.name}.count"] = len(view.variadic)
+            if view.variadic:
+                longest = max(view.variadic, key=lambda v: 99 if v.shape is None else len(v.shape))
+                _tensor_facts(facts, formal.name, formal.type_name, longest)
+                facts[f"{formal.name}.const"] = any(v.const for v in view.variadic)
+        elif formal.optional:
+            facts[f"{formal.name}.present"] = formal.name in view.inputs
+    for name, value in view.inputs.items():
+        _tensor_facts(facts, name, view.types[name], value)
+    used = sum(1 for o in node.proto.output if o)
+    if used > 1:
+        facts["outputs"] = used
+    if (rule := _RELATIONS.get(node.op_type)) and node.domain in ("", "com.microsoft"):
+        rule(view)
+    _attribute_facts(view)
+    if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+        facts["quantised"] = _quantised(node)
+    return facts
+
+
+def _attribute_facts(view: View) -> None:
+    """Turn the attributes that no relation took into facts: floats count only as default or other, lists by their length."""
+    defaults = _defaults(*view.key)
+    for name, value in view.attributes.items():
+        if value is None or name in view.facts:
+            continue
+        if name == "axis" and isinstance(value, int):
+            rank = next((len(v.shape) for v in [*view.inputs.values(), *view.variadic] if v.shape is not None), None)
+            view.facts["axis"] = place(value, rank)
+            view.facts["axis.negative"] = value < 0
+        elif isinstance(value, float):
+            view.facts[name] = "default" if value == defaults.get(name) else "other"
+            view.facts[f"{name}.explicit"] = name in view.given
+        elif isinstance(value, list):
+            view.facts[f"{name}.count"] = len(value)
+        elif isinstance(value, int) and name in ("to", "dtype", "output_dtype", "stash_type", "softmax_precision"):
+            view.facts[name] = DTYPES.get(value, "default" if value == 0 else "unknown")
+        elif isinstance(value, str):
+            view.facts[name] = value[:60]
+        else:
+            view.facts[name] = value
+
+
+def _quantised(node: Node) -> str:
+    """Say whether the node sits in a QDQ island: `none`, or the stored dtype of its first dequantised input (`open` without a Q after it)."""
+    scope, proto = node.scope, node.proto
+    stored = ""
+    for name in proto.input:
+        maker = scope.producer.get(name)
+        if maker is not None and maker.op_type == "DequantizeLinear" and maker.input:
+            stored = scope.value(maker.input[0]).dtype
+            break
+    if not stored:
+        return "none"
+    readers = [r for o in proto.output for r in scope.consumers.get(o, [])]
+    closed = bool(readers) and all(r.op_type == "QuantizeLinear" for r in readers)
+    return stored if closed else f"{stored} open"
+
+
+# ---- relations, by operator ---------------------------------------------------------------------------------------------------
+
+
+def _window(view: View, weights: str | None) -> None:
+    """kernel_shape, strides, dilations, pads -> sizes and kinds shared by convolution and pooling."""
+    kernel, strides, dilations, pads, auto_pad = view.take("kernel_shape", "strides", "dilations", "pads", "auto_pad")
+    if not kernel and weights and (shape := view.shape(weights)):
+        kernel = list(shape[2:])
+    if kernel and all(isinstance(k, int) for k in kernel):
+        view.facts["kernel.max"] = max(kernel)
+        view.facts["kernel.even"] = any(k % 2 == 0 for k in kernel)
+        view.facts["kernel.square"] = len(set(kernel)) == 1
+    view.facts["stride.max"] = max(strides or [1])
+    view.facts["stride.equal"] = len(set(strides or [1])) == 1
+    view.facts["dilation.max"] = max(dilations or [1])
+    view.facts["auto_pad"] = auto_pad or "NOTSET"
+    if (auto_pad or "NOTSET") == "NOTSET":
+        pads = pads or [0]
+        half = len(pads) // 2
+        if not any(pads):
+            kind = "none"
+        elif min(pads) < 0:
+            kind = "negative"
+        else:
+            kind = "symmetric" if pads[:half] == pads[half:] else "asymmetric"
+        view.facts["padding"] = kind
+
+
+@relation("Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "DeformConv")
+def _conv(view: View) -> None:
+    weights = {"ConvInteger": "w", "QLinearConv": "w"}.get(view.node.op_type, "W")
+    _window(view, weights)
+    (group,) = view.take("group")
+    group, shape = group or 1, view.shape(weights)
+    kind = "none" if group == 1 else "few"
+    if group > 1 and shape and len(shape) > 1 and shape[0] is not None and shape[1] is not None:
+        transposed = view.node.op_type == "ConvTranspose"
+        per_in, per_out = (shape[0] // group, shape[1]) if transposed else (shape[1], shape[0] // group)
+        if per_in == 1:
+            kind = "depthwise" if per_out == 1 else "depthwise multiplier"
+        else:
+            view.facts["group channels multiple of 4"] = per_in % 4 == 0 and per_out % 4 == 0
+    view.facts["grouping"] = kind
+    if view.node.op_type == "ConvTranspose":
+        output_padding, output_shape = view.take("output_padding", "output_shape")
+        view.facts["output_padding"] = any(output_padding or [])
+        view.facts["output_shape"] = bool(output_shape)
+    if view.node.op_type == "QLinearConv" and (scale := view.rank("w_scale")) is not None:
+        view.facts["weights quantised"] = "per channel" if scale and (view.shape("w_scale") or (1,))[0] != 1 else "per tensor"
+
+
+@relation("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool", "MaxUnpool")
+def _pool(view: View) -> None:
+    _window(view, None)
+
+
+@relation("Resize", "Upsample")
+def _resize(view: View) -> None:
+    rank, values, by = view.rank("X"), None, "scales"
+    if view.node.op_type == "Upsample" and "scales" in view.attributes:
+        (values,) = view.take("scales")
+    elif "sizes" in view.inputs:
+        by, sizes, shape = "sizes", view.numbers("sizes"), view.shape("X")
+        if sizes and shape and len(sizes) == len(shape) and all(shape):
+            values = [s / d for s, d in zip(sizes, shape, strict=True) if d]
+    else:
+        values = view.numbers("scales")
+    axes = view.attributes.pop("axes", None)
+    view.facts["axes.given"] = axes is not None
+    view.facts["by"] = by
+    if values:
+        full = dict(zip(axes or range(len(values)), values, strict=False))
+        changed = [v for v in values if v != 1]
+        up, down = any(v > 1 for v in changed), any(v < 1 for v in changed)
+        view.facts["direction"] = "mixed" if up and down else "up" if up else "down" if down else "same"
+        view.facts["whole factor"] = all(float(v).is_integer() for v in values)
+        if rank:
+            view.facts["spatial only"] = all(full.get(a, 1) == 1 and full.get(a - rank, 1) == 1 for a in (0, 1)) if rank > 2 else False
+    coefficient, mode = view.attributes.get("cubic_coeff_a"), view.attributes.get("mode")
+    view.take("cubic_coeff_a", "exclude_outside") if mode != "cubic" else None
+    if mode == "cubic":
+        view.facts["cubic_coeff_a"] = f"{coefficient:g}" if isinstance(coefficient, float) else "unknown"
+        view.take("cubic_coeff_a")
+    if mode != "nearest":
+        view.take("nearest_mode")
+    if view.attributes.get("coordinate_transformation_mode") != "tf_crop_and_resize":
+        view.take("extrapolation_value")
+
+
+@relation("Reshape")
+def _reshape(view: View) -> None:
+    values = view.numbers("shape")
+    if values is not None:
+        view.facts["output rank"] = len(values)
+        view.facts["copies dims"] = 0 in values
+        view.facts["infers a dim"] = -1 in values
+    elif view.output.shape is not None:
+        view.facts["output rank"] = len(view.output.shape)
+
+
+@relation("Slice")
+def _slice(view: View) -> None:
+    steps, starts, rank = view.numbers("steps"), view.numbers("starts"), view.rank("data")
+    if "starts" in view.attributes:
+        starts, _, axes = view.take("starts", "ends", "axes")
+    else:
+        axes = view.numbers("axes")
+    if steps:
+        view.facts["step"] = "negative" if min(steps) < 0 else "one" if max(steps) == 1 else "over one"
+    elif "steps" not in view.inputs:
+        view.facts["step"] = "one"
+    if starts is not None:
+        view.facts["start.negative"] = any(s < 0 for s in starts)
+        view.facts["axes.count"] = len(starts)
+    if axes:
+        view.facts["slices batch"] = any(place(a, rank) == "batch" for a in axes)
+
+
+@relation("Pad")
+def _pad(view: View) -> None:
+    values = view.numbers("pads")
+    if "pads" in view.attributes:
+        (values,) = view.take("pads")
+    rank, axes = view.rank("data"), view.numbers("axes")
+    if values:
+        half = len(values) // 2
+        padded = [i for i in range(half) if values[i] or values[i + half]]
+        places = [int(axes[i]) if axes else i for i in padded]
+        view.facts["pads.negative"] = min(values) < 0
+        view.facts["pads batch or channel"] = any(place(p, rank) in ("batch", "channel") for p in places) if rank and rank > 2 else False
+
+
+@relation("Gather", "GatherElements", "ScatterElements", "GatherND", "ScatterND", "Scatter")
+def _gather(view: View) -> None:
+    values = view.numbers("indices")
+    if values is not None:
+        view.facts["indices.negative"] = any(v < 0 for v in values)
+
+
+@relation("Transpose")
+def _transpose(view: View) -> None:
+    (perm,) = view.take("perm")
+    rank = view.rank("data")
+    if perm is None and rank is not None:
+        perm = list(range(rank))[::-1]
+    if perm is not None:
+        n = len(perm)
+        kinds = {
+            "identity": list(range(n)),
+            "swaps last two": [*range(n - 2), n - 1, n - 2] if n > 1 else None,
+            "to channels last": [0, *range(2, n), 1] if n > 2 else None,
+            "to channels first": [0, n - 1, *range(1, n - 1)] if n > 2 else None,
+            "swaps heads": [0, 2, 1, 3] if n == 4 else None,
+            "reverses": list(range(n))[::-1],
+        }
+        view.facts["perm"] = next((k for k, p in kinds.items() if p == perm), "moves batch" if perm and perm[0] else "other")
+
+
+def _broadcast(view: View, a: Value | None, b: Value | None) -> None:
+    if a is None or b is None or a.shape is None or b.shape is None:
+        return
+    first, second = a.shape, b.shape
+    if first == second:
+        kind = "none"
+    elif all(d == 1 for d in first) or all(d == 1 for d in second):
+        kind = "scalar"
+    else:
+        n = max(len(first), len(second))
+        left, right = ((1,) * (n - len(s)) + tuple(s) for s in (first, second))
+        grows_left = any(x == 1 and y != 1 for x, y in zip(left, right, strict=True))
+        grows_right = any(y == 1 and x != 1 for x, y in zip(left, right, strict=True))
+        kind = "both" if grows_left and grows_right else "one" if grows_left or grows_right else "none"
+    view.facts["broadcast"] = kind
+
+
+@relation(
+    "Add", "Sub", "Mul", "Div", "Pow", "Mod", "And", "Or", "Xor", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual",
+    "PRelu", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
+)  # fmt: skip
+def _binary(view: View) -> None:
+    values = list(view.inputs.values())
+    if len(values) > 1:
+        _broadcast(view, values[0], values[1])
+
+
+@relation("Max", "Min", "Sum", "Mean")
+def _variadic_binary(view: View) -> None:
+    if len(view.variadic) > 1:
+        _broadcast(view, view.variadic[0], view.variadic[1])
+
+
+@relation("Where")
+def _where(view: View) -> None:
+    _broadcast(view, view.inputs.get("X"), view.inputs.get("condition"))
+
+
+@relation("MatMul", "MatMulInteger", "QLinearMatMul")
+def _matmul(view: View) -> None:
+    values = [v for n, v in view.inputs.items() if n in ("A", "B", "a", "b")]
+    if len(values) == 2 and values[0].shape is not None and values[1].shape is not None:
+        left, right = values[0].shape[:-2], values[1].shape[:-2]
+        view.facts["batch broadcast"] = bool(left or right) and left != right
+
+
+def _axes(view: View, axes: list[float] | None, rank: int | None) -> None:
+    if axes is None:
+        view.facts["axes"] = "computed" if "axes" in view.inputs else "all"
+    elif rank is not None:
+        positions = {int(a) % rank if rank else 0 for a in axes}
+        if len(positions) == rank:
+            kind = "all"
+        elif positions == {rank - 1}:
+            kind = "last"
+        elif rank > 2 and positions == set(range(2, rank)):
+            kind = "spatial"
+        elif rank > 1 and positions == {1}:
+            kind = "channel"
+        else:
+            kind = "with batch" if 0 in positions else "other"
+        view.facts["axes"] = kind
+        view.facts["axes.negative"] = any(a < 0 for a in axes)
+
+
+@relation(
+    "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
+    "ReduceSumSquare", "MeanVarianceNormalization",
+)  # fmt: skip
+def _reduce(view: View) -> None:
+    (axes,) = view.take("axes") if "axes" in view.attributes else (view.numbers("axes"),)
+    _axes(view, axes, view.rank("data") if "data" in view.inputs else view.rank("X"))
+
+
+@relation("Squeeze", "Unsqueeze")
+def _squeeze(view: View) -> None:
+    (axes,) = view.take("axes") if "axes" in view.attributes else (view.numbers("axes"),)
+    if axes is not None:
+        view.facts["axes.count"] = len(axes)
+        view.facts["axes.negative"] = any(a < 0 for a in axes)
+
+
+@relation("QuantizeLinear", "DequantizeLinear")
+def _quantize(view: View) -> None:
+    scale = next((n for n in view.inputs if "scale" in n), "")
+    shape, rank = view.shape(scale), next((len(v.shape) for v in view.inputs.values() if v.shape is not None), None)
+    (axis,) = view.take("axis")
+    if shape is not None:
+        per = "tensor" if len(shape) == 0 or shape == (1,) else "channel" if len(shape) == 1 else "block"
+        view.facts["per"] = per
+        if per != "tensor":
+            view.facts["axis"] = place(axis, rank)
+    view.facts["from constant"] = next(iter(view.inputs.values()), Value()).const
+    zero = next((v for n, v in view.inputs.items() if "zero_point" in n), None)
+    if view.node.op_type == "QuantizeLinear":
+        view.facts["to"] = zero.dtype if zero else DTYPES.get(view.attributes.pop("output_dtype", 0), "uint8")
+
+
+@relation("NonMaxSuppression")
+def _nms(view: View) -> None:
+    scores = view.shape("scores")
+    if scores and len(scores) == 3:
+        view.facts["several classes"] = scores[1] != 1
+        view.facts["several batches"] = scores[0] != 1
+
+
+@relation("Einsum")
+def _einsum(view: View) -> None:
+    (equation,) = view.take("equation")
+    text = str(equation or "").replace(" ", "")
+    left, _, right = text.partition("->")
+    terms = left.split(",")
+    view.facts["terms"] = len(terms)
+    view.facts["ellipsis"] = "..." in text
+    view.facts["repeated index"] = any(len(set(t)) < len(t.replace("...", "")) for t in terms)
+    view.facts["explicit output"] = "->" in text
+    names = {c for t in terms for c in t if c.isalpha()}
+    view.facts["contracts"] = bool(names - set(right)) if "->" in text else True
+
+
+@relation("Split")
+def _split(view: View) -> None:
+    sizes = view.numbers("split")
+    if "split" in view.attributes:
+        (sizes,) = view.take("split")
+    view.facts["equal parts"] = sizes is None or len(set(sizes)) == 1
+    view.facts["outputs"] = len(view.node.proto.output)
+
+
+@relation("LSTM", "GRU", "RNN")
+def _recurrent(view: View) -> None:
+    activations, _, _, clip, _ = view.take("activations", "activation_alpha", "activation_beta", "clip", "hidden_size")
+    view.facts["activations"] = "given" if activations else "default"
+    view.facts["clip"] = clip is not None
+
+
+@relation("Clip")
+def _clip(view: View) -> None:
+    low, high = view.numbers("min"), view.numbers("max")
+    if view.key[2] < 11:
+        low, high = ([v] if v is not None and abs(v) < 3e38 else None for v in view.take("min", "max"))
+    view.facts["range"] = "relu6" if (low, high) == ([0], [6]) else "two sided" if low and high else "one sided or computed"
+
+
+@relation("LRN")
+def _lrn(view: View) -> None:
+    (size,) = view.take("size")
+    view.facts["size.even"] = bool(size and size % 2 == 0)

@@ -1,0 +1,60 @@
+"""Conv: grouping, rank, padding spelling, strides, dilations, kernel sizes, dtype, computed weights and dynamic shapes, one at a time and in pairs."""
+
+from collections.abc import Iterator
+
+from opcompat.probe import Const, Probe, data, describe, pairwise, single_op, vary
+
+FAMILY = "conv"
+BASE = {
+    "rank": 2, "group": 1, "kernel": 3, "stride": 1, "dilation": 1, "pads": "symmetric", "bias": True, "weights": "constant", "dtype": "float32",
+    "dynamic": "none", "opset": 17,
+}  # fmt: skip
+CIN, COUT = 8, 16
+
+
+def conv(f: dict, context: bool = False) -> Probe:
+    n, k, d = f["rank"], f["kernel"], f["dilation"]
+    size = 13 if n < 3 else 8
+    kernel = list(k) if isinstance(k, tuple) else [k] * n
+    group = CIN if f["group"] == "depthwise" else f["group"]
+    out = CIN if f["group"] == "depthwise" else COUT
+    shape = (1, CIN, *[size] * n)
+    weight = data(out, CIN // group, *kernel, dtype=f["dtype"], low=-0.5, high=0.5)
+    half = [d * (x - 1) // 2 for x in kernel]
+    attributes: dict = {"pads": {"symmetric": half + half, "asymmetric": [0] * n + [h + 1 for h in half], "none": None}.get(f["pads"])}
+    if f["pads"] in ("SAME_UPPER", "SAME_LOWER", "VALID"):
+        attributes["auto_pad"] = f["pads"]
+    dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", CIN, *"HWD"[:n]]}}[f["dynamic"]]
+    return single_op(
+        FAMILY, "Conv", describe(BASE, f),
+        {
+            "X": data(*shape, dtype=f["dtype"]),
+            "W": weight if f["weights"] == "computed" else Const(weight),
+            "B": Const(data(out, dtype=f["dtype"])) if f["bias"] else None,
+        },
+        opset=f["opset"], dynamic=dynamic, context=context, kernel_shape=kernel,
+        strides=[f["stride"]] * n if f["stride"] != 1 else None, dilations=[d] * n if d != 1 else None,
+        group=group if group != 1 else None, **attributes,
+    )  # fmt: skip
+
+
+def probes() -> Iterator[Probe]:
+    wide = {
+        "rank": [1, 3], "group": [2, 4, "depthwise", 8], "stride": [2], "dilation": [2, 3],
+        "pads": ["none", "asymmetric", "SAME_UPPER", "SAME_LOWER", "VALID"],
+    }  # fmt: skip
+    seen = set()
+    single = vary(
+        BASE, kernel=[1, 2, 5, 7, 11, (1, 3), (3, 5)], stride=[3, 4], bias=[False], weights=["computed"],
+        dtype=["float16", "bfloat16", "float64"], dynamic=["batch", "spatial"], opset=[7, 11, 13, 22],
+    )  # fmt: skip
+    for f in [*pairwise(BASE, **wide), *single]:
+        if f["dtype"] == "bfloat16":
+            f = {**f, "opset": 22}
+        if f["dilation"] != 1 and f["pads"].startswith("SAME"):
+            continue
+        if repr(f) not in seen:
+            seen.add(repr(f))
+            yield conv(f)
+    for f in vary(BASE, group=[4, "depthwise"], stride=[2], dilation=[2]):
+        yield conv(f, context=True)
