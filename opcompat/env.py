@@ -1,0 +1,98 @@
+"""One environment per runtime version, made with uv in the user's cache folder. https://docs.astral.sh/uv/"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+LICENCE_VARIABLE = "OPCOMPAT_ACCEPT_LICENCE"
+"""Names of runtimes whose licence the user has accepted, separated by commas."""
+
+
+class EnvError(Exception):
+    """An environment cannot be had; the text is one sentence with the reason."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An installed environment: its Python and exactly what is in it."""
+
+    python: Path
+    packages: dict[str, str]
+
+
+def cache() -> Path:
+    """Return the folder for environments, reference outputs and scratch files; $OPCOMPAT_CACHE overrides it."""
+    return Path(os.environ.get("OPCOMPAT_CACHE") or platformdirs.user_cache_dir("opcompat"))
+
+
+def folder(runtime: Any) -> Path:
+    """Return where a runtime's environment lives; a changed pin gives another folder."""
+    pins = ",".join(f"{k}=={v}" for k, v in sorted(runtime.PACKAGES.items()))
+    first = next(iter(runtime.PACKAGES.values()), "none")
+    return cache() / "envs" / f"{runtime.NAME}-{first}-{hashlib.sha256((pins + runtime.PYTHON).encode()).hexdigest()[:8]}"
+
+
+def find(runtime: Any) -> Environment | None:
+    """Return the environment if it is installed; a runtime without packages uses the Python that runs opcompat."""
+    if not runtime.PACKAGES:
+        return Environment(Path(sys.executable), {})
+    try:
+        marker = json.loads((folder(runtime) / "installed.json").read_text())
+        python = folder(runtime) / marker["python"]
+        return Environment(python, dict(marker["packages"])) if python.exists() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def install(runtime: Any, accepted: bool = False) -> Environment:
+    """Make the environment unless it is there. Raises EnvError with one sentence where that cannot be done."""
+    if (found := find(runtime)) is not None:
+        return found
+    names = os.environ.get(LICENCE_VARIABLE, "").replace(" ", "").split(",")
+    if runtime.LICENCE and not accepted and runtime.NAME not in names:
+        raise EnvError(f"{runtime.NAME} is under the {runtime.LICENCE}: read it, then repeat with --accept-licence {runtime.NAME}")
+    where = folder(runtime)
+    building = where.with_name(f"{where.name}.{os.getpid()}")
+    pins = [f"{k}=={v}" for k, v in runtime.PACKAGES.items()]
+    python = Path("Scripts/python.exe") if os.name == "nt" else Path("bin/python")
+    try:
+        shutil.rmtree(where, ignore_errors=True)
+        where.parent.mkdir(parents=True, exist_ok=True)
+        # made in its final place: the scripts of an environment carry its path
+        _uv("venv", "--python", runtime.PYTHON or sys.version.split()[0], str(where))
+        _uv("pip", "install", "--python", str(where / python), *pins)
+        listed = json.loads(_uv("pip", "list", "--python", str(where / python), "--format", "json"))
+    except EnvError as error:
+        shutil.rmtree(where, ignore_errors=True)
+        raise EnvError(f"{runtime.NAME} ({', '.join(pins)}) cannot be installed here: {error}") from None
+    except OSError as error:
+        raise EnvError(f"{runtime.NAME} cannot be installed in {where.parent}: {error.strerror}") from None
+    packages = {p["name"]: p["version"] for p in listed}
+    building.write_text(json.dumps({"python": str(python), "packages": packages}, indent=1))
+    building.replace(where / "installed.json")
+    return Environment(where / python, packages)
+
+
+def _uv(*arguments: str) -> str:
+    binary = shutil.which("uv")
+    with contextlib.suppress(ImportError, FileNotFoundError):
+        import uv
+
+        binary = uv.find_uv_bin()
+    if binary is None:
+        raise EnvError("uv is missing: pip install 'opcompat[probe]'")
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise EnvError(" ".join(lines[-3:])[:400] or f"uv {arguments[0]} failed")
+    return done.stdout

@@ -1,0 +1,214 @@
+"""Evidence -> verdict for one node on one target. Pure: facts in, verdict and the facts that decided out.
+
+A node equal to a probe in every fact takes that probe's outcome. Otherwise a failing probe speaks for the node only if the facts that set
+it apart from its nearest passing neighbour (its *cause*) hold for the node too and no passing probe has them; a passing one only if every
+fact in which the node differs was seen to pass elsewhere. Anything else is unknown. bench/accuracy.py measures how often this is right.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opcompat.outcome import Outcome, Placement, Verdict
+
+Fact = str | int | bool
+Facts = Mapping[str, Fact]
+Difference = frozenset[str]
+
+MAX_CAUSE = 3
+"""A failing probe whose nearest passing neighbour differs in more facts than this is blamed on nothing."""
+MAX_DIFFERENCE = 5
+"""A passing probe further away than this many facts says nothing about a node."""
+REFUSES_ALL = 3
+"""So many failing probes and no passing one: the operator as such does not work."""
+
+BAD: frozenset[str] = frozenset({"fail", "wrong", "crash", "timeout"})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One measured probe of the operator on the target. cause: the facts blamed for a failure, None where nothing could be blamed."""
+
+    probe: str
+    facts: Facts
+    outcome: Outcome
+    placement: Placement = "unknown"
+    context: bool = False
+    cause: Mapping[str, Fact] | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.outcome == "pass" and self.placement != "fallback"
+
+    @property
+    def bad(self) -> bool:
+        return self.outcome in BAD
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A verdict; `differs` maps a fact to (the node's value, the probe's value) where the cited probe is not an exact match."""
+
+    verdict: Verdict
+    confidence: str
+    reason: str
+    probe: str = ""
+    differs: Mapping[str, tuple[Fact | None, Fact | None]] = field(default_factory=dict)
+
+
+def difference(a: Facts, b: Facts) -> Difference:
+    """Return the names of the facts in which a and b differ; a fact that only one of them has counts."""
+    return frozenset(name for name, _ in a.items() ^ b.items())
+
+
+def _is_number(value: Fact | None) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _has(facts: Facts, cause: Mapping[str, Fact]) -> bool:
+    return all(facts.get(name) == value for name, value in cause.items())
+
+
+def causes(evidence: Sequence[Evidence]) -> dict[str, dict[str, Fact] | None]:
+    """Return probe -> the facts to blame, for every failing probe: the smallest difference from a passing probe that no passing probe shares."""
+    good = [e for e in evidence if e.good]
+    found: dict[str, dict[str, Fact] | None] = {}
+    for failed in evidence:
+        if not failed.bad:
+            continue
+        if not good:
+            found[failed.probe] = {} if sum(e.bad for e in evidence) >= REFUSES_ALL else None
+            continue
+        blamed = None
+        for size, names in sorted(((len(d), sorted(d)) for d in {difference(failed.facts, g.facts) for g in good}))[:8]:
+            candidate = {n: failed.facts[n] for n in names if n in failed.facts}
+            if 0 < size <= MAX_CAUSE and candidate and not any(_has(g.facts, candidate) for g in good):
+                blamed = candidate
+                break
+        found[failed.probe] = blamed
+    return found
+
+
+def say(facts: Mapping[str, Any]) -> str:
+    """Spell facts for people: `grouping = few, dtype = float16`."""
+    return ", ".join(f"{k} = {v}" for k, v in sorted(facts.items()))
+
+
+def _differs(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tuple[Fact | None, Fact | None]]:
+    return {n: (facts.get(n), other.get(n)) for n in sorted(names)}
+
+
+def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Difference] = difference) -> Prediction:
+    """Return the verdict for a node with these facts, from the evidence of its operator on one target."""
+    usable = [e for e in evidence if e.good or e.bad or e.outcome == "pass"]
+    if not usable:
+        return Prediction("unknown", "none", "no probe of this operator ran here")
+    gaps = [(distance(facts, e.facts), e) for e in usable]
+    exact = [e for d, e in gaps if not d]
+    if exact:
+        return _exact([e for e in exact if e.context] or exact)
+    blamed = [(len(d), e.probe, d, e) for d, e in gaps if e.bad and e.cause is not None and _has(facts, e.cause)]
+    if blamed:
+        _, _, gap, chosen = min(blamed, key=lambda b: b[:2])
+        why = f"{say(chosen.cause)} fails here" if chosen.cause else f"none of {len(usable)} variants of it passes here"
+        return Prediction("breaks", "inferred", why, chosen.probe, _differs(gap, facts, chosen.facts))
+    passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.outcome == "pass"), key=lambda p: p[:2])
+    if not passing:
+        return Prediction("unknown", "none", f"the {len(usable)} probes that ran here fail for reasons this node may not share")
+    size, _, gap, nearest = passing[0]
+    reference = _differs(gap, facts, nearest.facts)
+    if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
+        untried = {n: facts.get(n, "absent") for n in open_facts} or {n: facts.get(n, "absent") for n in sorted(gap)}
+        return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)
+    doubt = min((len(d) for d, e in gaps if e.bad and e.cause is None), default=size + 1)
+    if doubt <= size:
+        return Prediction("unknown", "none", "probes as close to this node fail, for no single reason that could be named", nearest.probe, reference)
+    verdict: Verdict = "works" if nearest.good else "falls_back"
+    return Prediction(verdict, "inferred", "every fact in which it differs from a passing probe passes elsewhere", nearest.probe, reference)
+
+
+def _exact(exact: Sequence[Evidence]) -> Prediction:
+    bad = sorted((e for e in exact if e.bad), key=lambda e: e.probe)
+    rest = sorted((e for e in exact if not e.bad), key=lambda e: (e.good, e.probe))
+    if bad and rest:
+        return Prediction("unknown", "conflicting", f"equal probes disagree: {rest[0].probe} passes, {bad[0].probe} does not", bad[0].probe)
+    chosen = (bad or rest)[0]
+    verdict: Verdict = "breaks" if bad else "works" if chosen.good else "falls_back"
+    return Prediction(verdict, "exact", "measured on a probe with the same facts", chosen.probe)
+
+
+def _covered(name: str, value: Fact | None, passing: Sequence[tuple[int, str, Difference, Evidence]]) -> bool:
+    """Say whether passing probes show this value of a fact, or numbers on both sides of it."""
+    seen = [e.facts.get(name) for _, _, _, e in passing]
+    if value in seen and not (isinstance(value, bool) ^ any(isinstance(s, bool) for s in seen if s == value)):
+        return True
+    numbers = [s for s in seen if _is_number(s)]
+    return _is_number(value) and bool(numbers) and min(numbers) <= value <= max(numbers)  # type: ignore[type-var,operator]
+
+
+# ---- claims --------------------------------------------------------------------------------------------------------------------------
+
+
+def holds(condition: Any, value: Fact | None) -> bool:
+    """Say whether a claim's condition (scalar, list, {min, max} or {not}) holds for a fact's value."""
+    if isinstance(condition, dict):
+        if "not" in condition:
+            return not holds(condition["not"], value)
+        return _is_number(value) and condition.get("min", value) <= value <= condition.get("max", value)
+    if isinstance(condition, list):
+        return any(holds(c, value) for c in condition)
+    return bool(type(condition) is type(value) and condition == value)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of a vendor's document about an operator on a target."""
+
+    row: int
+    status: str
+    when: Mapping[str, Any]
+    limits: Mapping[str, Any]
+    unchecked: str
+    note: str
+    runtime_op: str = ""
+
+
+def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim] = ()) -> tuple[Prediction, Claim | None]:
+    """Return what a document says of a node, and the row that decided. `general` rows limit every operator."""
+    facts = {**facts, "rank.max": max((v for n, v in facts.items() if n.endswith(".rank") and _is_number(v)), default=0)}
+    speaking = [c for c in claims if all(n in facts and holds(v, facts[n]) for n, v in c.when.items())]
+    if not speaking:
+        if claims:
+            return Prediction("unknown", "none", "the document lists the operator, but no row speaks of this variant"), claims[0]
+        return Prediction("unknown", "none", "the document does not mention this operator"), None
+    broken: list[tuple[Claim, str]] = []
+    unsure: list[tuple[Claim, str]] = []
+    for claim in speaking:
+        if claim.status == "folded":
+            return Prediction("works", "claimed", "removed at conversion" + (f": {claim.note}" if claim.note else "")), claim
+        if claim.status == "unsupported":
+            broken.append((claim, claim.note or "listed as unsupported"))
+            continue
+        failed = [(n, v) for row in (claim, *general) for n, v in row.limits.items() if n in facts and not holds(v, facts[n])]
+        unknown = [n for n, _ in failed if facts[n] == "unknown"]
+        if unknown:
+            unsure.append((claim, f"the document limits {', '.join(unknown)}, which the model does not tell"))
+        elif failed:
+            broken.append((claim, "outside the document's limits: " + ", ".join(f"{n} must be {_spell(v)}, is {facts[n]}" for n, v in failed)))
+        elif claim.status == "partial" and claim.unchecked:
+            unsure.append((claim, f"supported with limits that cannot be checked here: {claim.unchecked}"))
+        else:
+            extra = f"; further limits not checked: {claim.unchecked}" if claim.unchecked else ""
+            return Prediction("works", "claimed", "listed as supported" + extra), claim
+    if unsure:
+        return Prediction("unknown", "claimed", unsure[0][1]), unsure[0][0]
+    return Prediction("breaks", "claimed", broken[0][1]), broken[0][0]
+
+
+def _spell(condition: Any) -> str:
+    if isinstance(condition, dict):
+        if "not" in condition:
+            return f"other than {_spell(condition['not'])}"
+        low, high = condition.get("min"), condition.get("max")
+        return f"{low} to {high}" if low is not None and high is not None else f"at most {high}" if low is None else f"at least {low}"
+    return " or ".join(map(str, condition)) if isinstance(condition, list) else str(condition)

@@ -1,0 +1,339 @@
+"""The parent: feeds probes to a child, watches its stages, and decides what silence means. The child may die at any moment."""
+
+import itertools
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from opcompat.compare import Reference, is_quantised, judge
+from opcompat.outcome import STAGES, Outcome, Placement, Result, Stage
+from opcompat.probe import Array, Graph, Probe, finish
+
+WORKER = Path(__file__).parent / "worker.py"
+RUNTIMES = Path(__file__).parent / "runtimes"
+AHEAD = 4
+"""Jobs written before their turn, so that the child never waits for the parent."""
+
+
+class Unavailable(Exception):
+    """The target cannot be driven here; the text is the reason."""
+
+
+@dataclass
+class Raw:
+    """What one attempt left: outputs, or a refusal, or the last stage before silence."""
+
+    outputs: list[tuple[str, Array]] | None = None
+    outcome: Outcome = "pass"
+    stage: Stage = "compare"
+    message: str = ""
+    error_class: str = ""
+    placement: Placement = "unknown"
+    units: tuple[str, ...] = ()
+    times_ms: dict[str, float] = field(default_factory=dict)
+    stderr: str = ""
+
+
+def read_outputs(files: Sequence[Mapping[str, Any]]) -> list[tuple[str, Array]]:
+    """Read and delete the output files that a worker wrote."""
+    from opcompat.probe import np_dtype
+
+    made: list[tuple[str, Array]] = []
+    for spec in files:
+        path = Path(spec["file"])
+        if spec["dtype"] == "string":
+            array = np.array(json.loads(path.read_text()), object).reshape(spec["shape"])
+        else:
+            array = np.fromfile(path, np_dtype(spec["dtype"])).reshape(spec["shape"])
+        path.unlink()
+        made.append((spec["dtype"], array))
+    return made
+
+
+class Child:
+    """One worker process and the jobs it still owes. Use as a context manager: leaving kills it."""
+
+    def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, scratch: Path):
+        self.scratch, self.log = scratch, scratch / f"log-{time.monotonic_ns()}"
+        read, write = os.pipe()
+        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+        environment.update(PYTHONNOUSERSITE="1", OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1")
+        file = RUNTIMES / f"{runtime.__module__.rsplit('.', 1)[-1]}.py"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(python), str(WORKER), str(file), str(write), json.dumps(dict(options))],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[write], cwd=scratch, env=environment, start_new_session=True,
+            )  # fmt: skip
+        os.close(write)
+        self.replies = os.fdopen(read, "rb", buffering=0)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.replies, selectors.EVENT_READ)
+        self.buffer = b""
+        self.hello: dict[str, Any] = {}
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            self.process.kill()
+        self.process.wait()
+        self.selector.close()
+        self.replies.close()
+        if self.process.stdin:
+            try:
+                self.process.stdin.close()
+            except OSError:
+                pass
+        self.log.unlink(missing_ok=True)
+
+    def send(self, number: int, probe: Probe) -> None:
+        """Write one job; a dead child is noticed when its answer fails to come."""
+        model = self.scratch / f"{number}.onnx"
+        model.write_bytes(probe.model)
+        inputs = []
+        for index, (name, array) in enumerate(probe.inputs.items()):
+            path = self.scratch / f"{number}.in{index}"
+            if array.dtype.kind in "OU":
+                path.write_text(json.dumps([str(s) for s in array.ravel()]))
+            else:
+                np.asarray(array, order="C").tofile(path)
+            value = next(i for i in probe.proto.graph.input if i.name == name).type.tensor_type.elem_type
+            inputs.append({"name": name, "dtype": _dtype_name(value), "shape": list(array.shape), "file": str(path)})
+        job = {
+            "id": str(number), "model": str(model), "inputs": inputs, "outputs": [o.name for o in probe.proto.graph.output],
+            "scratch": str(self.scratch), "log": str(self.log),
+        }  # fmt: skip
+        try:
+            assert self.process.stdin is not None
+            self.process.stdin.write((json.dumps(job) + "\n").encode())
+            self.process.stdin.flush()
+        except OSError:
+            pass
+
+    def event(self, seconds: float) -> dict[str, Any] | None:
+        """Return the next event, None when time runs out. Raises EOFError when the child is gone."""
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.buffer:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self.selector.select(left):
+                return None
+            chunk = self.replies.read(1 << 16)
+            if not chunk:
+                raise EOFError
+            self.buffer += chunk
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return cast(dict[str, Any], json.loads(line))
+
+    def death(self) -> str:
+        """Say how the child ended: signal name or exit status, and the last words on its log."""
+        code = self.process.wait(timeout=10)
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return f"the process died ({how})"
+
+    def words(self) -> str:
+        try:
+            return self.log.read_bytes()[-1000:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def _dtype_name(number: int) -> str:
+    from opcompat.model import DTYPES
+
+    return DTYPES[number]
+
+
+class Target:
+    """A target opened for probing: yields one Raw per probe whatever the child does."""
+
+    def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = 60.0):
+        self.runtime, self.options, self.python, self.timeout = runtime, dict(options), python, timeout
+        self.scratch = Path(tempfile.mkdtemp(prefix="opcompat-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self.versions: dict[str, str] = {}
+        self.child_python = ""
+        self.import_ms = 0.0
+
+    def close(self) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def __enter__(self) -> "Target":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> Child:
+        """Return a child that said hello. Raises Unavailable with the SDK's reason."""
+        child = Child(self.runtime, self.options, self.python, self.scratch)
+        try:
+            hello = child.event(max(self.timeout, 120))
+        except EOFError:
+            death, words = child.death(), child.words()
+            child.__exit__()
+            raise Unavailable(f"{death} while starting: {words[-300:].strip()}") from None
+        if hello is None or "unavailable" in hello:
+            child.__exit__()
+            raise Unavailable(hello["unavailable"] if hello else "no sign of life while starting")
+        self.versions, self.child_python, self.import_ms = hello["hello"], hello["python"], hello["import_ms"]
+        return child
+
+    def raw(self, probes: Iterable[Probe]) -> Iterator[tuple[Probe, Raw, int, int]]:
+        """Yield (probe, raw, attempts, agreeing attempts) in order of completion. Crashes and timeouts are confirmed alone first.
+
+        A probe that passes alone after its turn ended the child puts the one before it under suspicion: some runtimes corrupt the heap
+        and die later. If the pair dies again in a fresh child, the earlier one is yielded once more, as the crash.
+        """
+        todo = deque(probes)
+        while todo:
+            previous: Probe | None = None
+            with self.start() as child:
+                for probe, raw in self._batch(child, todo):
+                    if raw.outcome not in ("crash", "timeout"):
+                        yield probe, raw, 1, 1
+                        previous = probe
+                        continue
+                    again = self.alone([probe])[-1]
+                    if again.outcome == raw.outcome:
+                        yield probe, replace(again, stderr=raw.stderr or again.stderr), 2, 2
+                    elif again.outcome in ("crash", "timeout"):
+                        yield probe, again, 2, 1
+                    else:
+                        yield probe, again, 2, 1 if raw.outcome == "timeout" else 2
+                        if previous is not None and raw.outcome == "crash":
+                            pair = self.alone([previous, probe])
+                            if pair[-1].outcome == "crash":
+                                text = f"it runs, but the next probe in the same process dies ({pair[-1].message}): memory is corrupted"
+                                yield previous, Raw(None, "crash", "run", text, stderr=pair[-1].stderr), 2, 2
+                    break
+
+    def alone(self, probes: list[Probe]) -> list[Raw]:
+        """Run a few probes in a fresh child of their own; the list ends with the first crash or timeout."""
+        made = []
+        with self.start() as child:
+            for _, raw in self._batch(child, deque(probes)):
+                made.append(raw)
+                if raw.outcome in ("crash", "timeout"):
+                    break
+        return made
+
+    def _batch(self, child: Child, todo: deque[Probe]) -> Iterator[tuple[Probe, Raw]]:
+        """Feed one child until todo is empty or it goes silent; probes are taken off todo as they finish."""
+        counter = itertools.count()
+        sent: deque[tuple[int, Probe]] = deque()
+        while todo:
+            while len(sent) < min(AHEAD, len(todo)):
+                number = next(counter)
+                child.send(number, todo[len(sent)])
+                sent.append((number, todo[len(sent)]))
+            number, probe = sent[0]
+            raw = self._wait(child, number)
+            sent.popleft()
+            todo.popleft()
+            for path in self.scratch.glob(f"{number}.*"):
+                path.unlink(missing_ok=True)
+            yield probe, raw
+            if raw.outcome in ("crash", "timeout"):
+                return
+
+    def _wait(self, child: Child, number: int) -> Raw:
+        stage: Stage = "start"
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                event = child.event(deadline - time.monotonic())
+            except EOFError:
+                return Raw(None, "crash", stage, child.death(), stderr=child.words())
+            if event is None:
+                return Raw(None, "timeout", stage, f"no answer within {self.timeout:g} s", stderr=child.words())
+            if "stage" in event:
+                stage = event["stage"] if event["stage"] in STAGES else stage
+            elif "done" in event:
+                return _finished(event)
+
+
+def _finished(event: Mapping[str, Any]) -> Raw:
+    done, times = event["done"], event["times"]
+    if "failed" in done:
+        outcome: Outcome = "broken" if done["broken"] else "fail"
+        return Raw(None, outcome, done["stage"], done["message"], done["failed"], times_ms=times, stderr=event["stderr"])
+    about = done["about"]
+    return Raw(read_outputs(done["outputs"]), "pass", "compare", placement=about["placement"], units=tuple(about["units"]), times_ms=times)
+
+
+# ---- results -----------------------------------------------------------------------------------------------------------------------
+
+
+def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | None, attempts: int, agreeing: int) -> Result:
+    """Judge one raw answer. Where the oracles are in dispute an answer is `broken`: it can be neither right nor wrong."""
+    outcome, stage, message = raw.outcome, raw.stage, raw.message
+    found = None
+    if raw.outputs is not None:
+        if reference.outputs is None:
+            outcome, stage, message = "broken", "compare", reference.note
+        else:
+            found = judge(raw.outputs, reference.outputs, quantised=is_quantised(probe.proto), precision=precision, own=probe.tolerance)
+            outcome, message = ("pass", "") if found.same else ("wrong", found.message)
+            if outcome == "pass" and raw.placement in ("fallback", "mixed"):
+                message = f"ran on {', '.join(raw.units)}"
+    return Result(
+        probe.id, probe.digest, outcome, stage, message, raw.error_class, raw.placement, raw.units,
+        found.max_abs if found else None, found.max_rel if found else None, found.tolerance if found else "", reference.oracle,
+        raw.times_ms, attempts, agreeing, "" if outcome == "pass" else raw.stderr, datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+def canaries() -> tuple[Probe, Probe]:
+    """Return the positive control (Relu must work) and the negative one (an operator that exists nowhere must be refused)."""
+    array = np.linspace(-1, 1, 32, dtype=np.float32).reshape(1, 2, 4, 4)
+    graph = Graph()
+    end = graph("Relu", "X")
+    good = Probe("canary/Relu", "canary", finish(graph, {"X": array}, [end], 13), {"X": array}, 0)
+    node = helper.make_node("NoSuchOperator", ["X"], ["Y"], domain="opcompat.nowhere")
+    info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, array.shape) for n in "XY"]
+    proto = helper.make_model(
+        helper.make_graph([node], "probe", info[:1], info[1:]), opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("opcompat.nowhere", 1)]
+    )
+    proto.ir_version = 8
+    return good, Probe("canary/NoSuchOperator", "canary", proto, {"X": array}, 0)
+
+
+def check_canaries(target: Target) -> None:
+    """Run both controls; raise Unavailable if the target refuses what everyone can do or accepts what nobody can."""
+    good, bad = canaries()
+    raws = target.alone([good, bad])
+    first = raws[0]
+    wanted = np.maximum(good.inputs["X"], 0)
+    if first.outputs is None or not np.allclose(first.outputs[0][1].astype(np.float32), wanted, atol=2e-2):
+        raise Unavailable(f"the canary (Relu) failed at {first.stage}: {first.message[:300] or 'wrong numbers'}")
+    if len(raws) > 1 and raws[1].outcome == "pass":
+        raise Unavailable("the negative control (an operator that exists nowhere) was accepted, so acceptance proves nothing here")
+
+
+def campaign(target: Target, probes: Sequence[Probe], references: Callable[[Probe], Reference], done: Callable[[Result], None]) -> None:
+    """Run probes on one target: canaries first, then each result is handed to `done` as soon as it is final."""
+    check_canaries(target)
+    precision = target.options.get("precision")
+    for probe, raw, attempts, agreeing in target.raw(probes):
+        done(to_result(probe, raw, references(probe), precision, attempts, agreeing))
+
+
+if sys.platform == "win32":  # pragma: no cover
+    raise ImportError("probing needs a POSIX system; checking does not")

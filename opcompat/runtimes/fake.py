@@ -1,0 +1,54 @@
+"""The template of a runtime file, and the stand-in the tests drive: it computes Relu and misbehaves on demand.
+
+A runtime file declares one class `Runtime` with the attributes below and two methods. It runs inside the runtime's own environment,
+so it may import the standard library and numpy at the top, the SDK only inside methods, and nothing of opcompat.
+"""
+
+import os
+import time
+
+import numpy as np
+
+
+class Runtime:
+    NAME = "fake"
+    HIDDEN = True  # not offered to users
+    PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
+    PACKAGES = {}  # package -> pinned version; the first one names the runtime's version
+    LICENCE = ""  # what a user must accept before the environment is installed
+    SIZE_MB = 0  # of the environment on disk
+    NEEDS = ""  # hardware or system software without which it is unavailable
+    TARGETS = {"fake/cpu": {}}  # target -> options handed to __init__ and recorded with every result
+    ABOUT = "A stand-in for tests."
+
+    def __init__(self, options):
+        """Import the SDK and get ready; whatever is raised here makes the target unavailable, with that reason."""
+        self.options = options
+
+    def versions(self):
+        """Return {package or library: version} as the SDK itself reports it."""
+        return {"fake": self.options.get("version", "1.0")}
+
+    def probe(self, model, inputs, dtypes, outputs, stage):
+        """Run one model file. Call stage(name) before each stage; return (arrays in output order, {"placement": ..., "units": [...]}).
+
+        inputs: name -> array; dtypes: name -> dtype fact (bfloat16 and the like arrive as raw unsigned integers).
+        A refusal is an exception in the SDK's own words. Raise an exception class called CannotFeed where the fault is this file's.
+        """
+        stage("load")
+        text = open(model, "rb").read()
+        for word, act in self.options.get("acts", {}).items():
+            if word.encode() in text:
+                self.act(act)
+        stage("run")
+        return [np.maximum(a, 0) for a in inputs.values()][: len(outputs)], {"placement": "native", "units": ["fake"]}
+
+    def act(self, name):
+        if name == "crash":
+            os.abort()
+        if name == "hang":
+            time.sleep(3600)
+        if name == "refuse":
+            raise RuntimeError("fake: no kernel for this")
+        if name == "poison":  # the next probe dies, not this one
+            self.options["acts"] = {"probe": "crash"}

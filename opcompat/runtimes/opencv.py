@@ -1,0 +1,53 @@
+"""OpenCV 5's dnn module on the CPU: its new graph engine, and the classic one it falls back to by itself unless told otherwise.
+
+https://docs.opencv.org/5.x/d6/d0f/group__dnn.html
+"""
+
+import numpy as np
+
+
+class CannotFeed(Exception):
+    pass
+
+
+class Runtime:
+    NAME = "opencv"
+    HIDDEN = False
+    PYTHON = "3.11"
+    PACKAGES = {"opencv-python-headless": "5.0.0.93"}
+    LICENCE = ""
+    SIZE_MB = 211
+    NEEDS = ""
+    TARGETS = {"opencv/cpu": {"engine": "ENGINE_NEW"}, "opencv/cpu-classic": {"engine": "ENGINE_CLASSIC"}}
+    ABOUT = "OpenCV 5 dnn on the CPU; the new engine, and the classic engine as a target of its own."
+
+    def __init__(self, options):
+        import cv2
+
+        self.cv2, self.options = cv2, options
+        cv2.setNumThreads(1)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+
+    def versions(self):
+        return {"opencv-python-headless": Runtime.PACKAGES["opencv-python-headless"], "opencv": self.cv2.__version__}
+
+    def probe(self, model, inputs, dtypes, outputs, stage):
+        dnn = self.cv2.dnn
+        for name, dtype in dtypes.items():
+            if dtype in ("string", "bfloat16", "int4", "uint4") or dtype.startswith("float8"):
+                raise CannotFeed("the Python binding takes no %s input" % dtype)
+        stage("load")
+        net = dnn.readNetFromONNX(model, engine=getattr(dnn, self.options["engine"]))
+        if net.empty():
+            raise RuntimeError("readNetFromONNX returned an empty network without an exception")
+        stage("run")
+        for name, array in inputs.items():
+            net.setInput(np.asarray(array, order="C"), name)
+        made = net.forward(outputs)  # by name: the classic engine re-sorts unnamed outputs
+        return [np.asarray(m) for m in made], {"placement": "native", "units": ["CPU"]}
+
+    def explain(self, error, log):
+        """The exception may be a bare `Unknown C++ exception`; the reason is then on stderr."""
+        text = str(error)
+        lines = [line for line in log.splitlines() if "ERROR" in line]
+        return text if not lines or len(text) > 60 else "%s | %s" % (text, " | ".join(lines)[:600])

@@ -1,0 +1,64 @@
+"""ONNX Runtime's CPU provider, and the same with optimisations off as one of the two oracles. https://onnxruntime.ai"""
+
+import numpy as np
+
+
+class CannotFeed(Exception):
+    pass
+
+
+class Runtime:
+    NAME = "ort"
+    HIDDEN = False
+    PYTHON = "3.11"
+    PACKAGES = {"onnxruntime": "1.32.0"}
+    LICENCE = ""
+    SIZE_MB = 76
+    NEEDS = ""
+    TARGETS = {"ort/cpu": {"optimisation": "ORT_ENABLE_ALL"}}
+    ABOUT = "ONNX Runtime, default CPU execution provider, all optimisations on, one thread."
+
+    def __init__(self, options):
+        import onnxruntime
+
+        self.ort, self.options = onnxruntime, options
+        onnxruntime.set_default_logger_severity(4)
+
+    def versions(self):
+        return {"onnxruntime": self.ort.__version__}
+
+    def probe(self, model, inputs, dtypes, outputs, stage):
+        options = self.ort.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        options.graph_optimization_level = getattr(self.ort.GraphOptimizationLevel, self.options["optimisation"])
+        stage("load")
+        session = self.ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        stage("run")
+        feeds = {i.name: self.value(inputs[i.name], dtypes[i.name]) for i in session.get_inputs()}
+        made = session.run_with_ort_values(outputs, feeds)
+        return [self.array(v) for v in made], {"placement": "native", "units": ["CPUExecutionProvider"]}
+
+    def value(self, array, dtype):
+        numbers = {"bfloat16": 16, "float8e4m3fn": 17, "float8e4m3fnuz": 18, "float8e5m2": 19, "float8e5m2fnuz": 20}
+        if dtype in numbers:
+            return self.ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, numbers[dtype])
+        if dtype in ("int4", "uint4"):
+            raise CannotFeed("the Python binding takes no %s input" % dtype)
+        return self.ort.OrtValue.ortvalue_from_numpy(array)
+
+    def array(self, value):
+        kind = value.data_type()
+        name = {"tensor(float8e4m3fn)": "float8e4m3fn", "tensor(float8e5m2)": "float8e5m2", "tensor(bfloat16)": "bfloat16"}.get(kind)
+        if name or kind in ("tensor(int4)", "tensor(uint4)"):
+            import ctypes
+
+            if not name:
+                raise CannotFeed("the Python binding cannot read a %s output" % kind)
+            count = int(np.prod(value.shape()))
+            width = 2 if name == "bfloat16" else 1
+            raw = ctypes.string_at(value.data_ptr(), count * width)
+            return np.frombuffer(raw, np.uint16 if width == 2 else np.uint8).reshape(value.shape()), name
+        if not kind.startswith("tensor"):
+            raise CannotFeed("the output is a %s, not a tensor" % kind)
+        return value.numpy()

@@ -1,0 +1,77 @@
+"""Qualcomm QNN HTP through ONNX Runtime's QNN provider on the host: Qualcomm's own validator, offline finaliser and numeric simulation.
+
+CPU fallback is off, so a session that opens ran wholly on QNN. No device is involved: acceptance is the compiler's word, and on v68 float
+operators are simulated in float32, which the chip cannot do. https://onnxruntime.ai/docs/execution-providers/QNN-ExecutionProvider.html
+"""
+
+import os
+import re
+
+import numpy as np
+
+_SOC = {"v68": "30", "v69": "36", "v73": "43", "v75": "57", "v81": "87"}
+
+
+class CannotFeed(Exception):
+    pass
+
+
+class Runtime:
+    NAME = "qnn"
+    HIDDEN = False
+    PYTHON = "3.11"
+    PACKAGES = {"onnxruntime-qnn": "2.7.0", "onnxruntime": "1.32.0"}
+    LICENCE = "Qualcomm AI Stack License (the QNN libraries inside the onnxruntime-qnn wheel; see its Qualcomm_LICENSE file)"
+    SIZE_MB = 464
+    NEEDS = ""
+    TARGETS = {"qnn/htp-" + arch: {"htp_arch": arch[1:], "soc_model": soc, "precision": "float16"} for arch, soc in _SOC.items()}
+    ABOUT = "QNN HTP compiler and simulator for v68 (SM8350) to v81 (SM8850), float16 precision, CPU fallback off."
+
+    def __init__(self, options):
+        import onnxruntime
+        import onnxruntime_qnn
+
+        self.ort, self.options = onnxruntime, options
+        self.qnn_version = onnxruntime_qnn.__version__
+        onnxruntime.set_default_logger_severity(4)
+        provider = "QNNExecutionProvider"
+        onnxruntime.register_execution_provider_library(provider, onnxruntime_qnn.get_library_path())
+        self.devices = [d for d in onnxruntime.get_ep_devices() if d.ep_name == provider]
+        if not self.devices:
+            raise RuntimeError("the QNN provider offers no device on this machine")
+        self.provider = {
+            "backend_path": os.path.join(os.path.dirname(onnxruntime_qnn.__file__), "libQnnHtp.so"),
+            "htp_arch": options["htp_arch"],
+            "soc_model": options["soc_model"],
+            "enable_htp_fp16_precision": "1",
+        }
+
+    def versions(self):
+        return {"onnxruntime-qnn": self.qnn_version, "onnxruntime": self.ort.__version__}
+
+    def probe(self, model, inputs, dtypes, outputs, stage):
+        options = self.ort.SessionOptions()
+        options.log_severity_level = 0  # the validator's reasons appear only there
+        options.intra_op_num_threads = 1
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        options.add_provider_for_devices(self.devices, self.provider)
+        for name, dtype in dtypes.items():
+            if dtype not in ("string", "bool") and not hasattr(np, dtype):
+                raise CannotFeed("the Python binding takes no %s input" % dtype)
+        stage("compile")
+        session = self.ort.InferenceSession(model, options)
+        session.disable_fallback()
+        units = sorted({str(g.ep_name) for g in session.get_provider_graph_assignment_info()})
+        stage("run")
+        made = session.run(outputs, {i.name: inputs[i.name] for i in session.get_inputs()})
+        return list(made), {"placement": "native" if units == ["QNNExecutionProvider"] else "mixed", "units": units}
+
+    def explain(self, error, log):
+        """ORT only says that nodes were left over; the validator's reasons are in the verbose log."""
+        found = re.findall(r"Validation FAILED[^\n]*?REASON ?: ?([^\n]*)|(Cannot get shape[^\n]*)|<E> ([^\n]*)", log)
+        reasons = list(dict.fromkeys(next(filter(None, f)).strip()[:300] for f in found))
+        return " | ".join([*reasons[:4], str(error)])
+
+    def tidy(self, log):
+        return "\n".join(line for line in log.splitlines() if "[E:" in line or "<E>" in line)

@@ -1,0 +1,109 @@
+"""The child: runs in a runtime's own environment, announces each stage before it starts, and reports outputs and times. It never judges.
+
+python worker.py RUNTIME_FILE REPLY_FD OPTIONS_JSON: one JSON job a line on stdin, JSON events on the reply descriptor, because SDKs
+print on descriptors 1 and 2 from C++. Standard library and numpy only; any Python >= 3.8.
+"""
+
+import importlib.util
+import json
+import os
+import sys
+import time
+import traceback
+
+import numpy as np
+
+MEMORY_LIMIT = 24 << 30  # address space, not resident: SDKs reserve far more than they touch
+
+
+def load_runtime(path):
+    spec = importlib.util.spec_from_file_location("runtime", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Runtime
+
+
+def read_tensor(spec):
+    """Return the array of {name, dtype, shape, file}; dtypes that numpy lacks stay raw unsigned integers."""
+    if spec["dtype"] == "string":
+        return np.array(json.loads(open(spec["file"]).read()), dtype=object).reshape(spec["shape"])
+    try:
+        dtype = np.dtype(spec["dtype"])
+    except TypeError:
+        dtype = np.dtype("uint16" if spec["dtype"] == "bfloat16" else "uint8")
+    return np.fromfile(spec["file"], dtype=dtype).reshape(spec["shape"])
+
+
+def write_tensor(array, path, dtype=None):
+    """Write one output; return its {dtype, shape, file}. A (array, dtype name) pair carries dtypes that numpy lacks."""
+    if isinstance(array, tuple):
+        array, dtype = array
+    array = np.asarray(array)
+    if array.dtype.kind in "OU":
+        with open(path, "w") as file:
+            json.dump([str(s) for s in array.ravel()], file)
+        return {"dtype": "string", "shape": list(array.shape), "file": path}
+    np.asarray(array, order="C").tofile(path)
+    return {"dtype": dtype or str(array.dtype), "shape": list(array.shape), "file": path}
+
+
+def main():
+    runtime_file, descriptor, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+    replies = os.fdopen(descriptor, "w", buffering=1)
+
+    def say(**event):
+        replies.write(json.dumps(event) + "\n")
+        replies.flush()
+
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):
+        pass
+    try:
+        started = time.perf_counter()
+        runtime = load_runtime(runtime_file)(options)
+        say(hello=runtime.versions(), import_ms=round((time.perf_counter() - started) * 1e3, 1), python=sys.version.split()[0])
+    except BaseException as error:
+        say(unavailable="%s: %s" % (type(error).__name__, error))
+        return
+    for line in sys.stdin:
+        work(runtime, json.loads(line), say)
+
+
+def work(runtime, job, say):
+    times, current = {}, ["start", time.perf_counter()]
+    log_from = os.fstat(2).st_size
+
+    def stage(name):
+        now = time.perf_counter()
+        times[current[0]] = times.get(current[0], 0) + (now - current[1]) * 1e3
+        say(job=job["id"], stage=name)
+        current[:] = [name, time.perf_counter()]
+
+    def log():
+        sys.stderr.flush()
+        with open(job["log"], "rb") as file:
+            file.seek(log_from)
+            return file.read(1 << 20).decode("utf-8", "replace")
+
+    say(job=job["id"], stage="start")
+    try:
+        inputs = {spec["name"]: read_tensor(spec) for spec in job["inputs"]}
+        dtypes = {spec["name"]: spec["dtype"] for spec in job["inputs"]}
+        outputs, about = runtime.probe(job["model"], inputs, dtypes, job["outputs"], stage)
+        stage("compare")
+        files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs)]
+        done = {"outputs": files, "about": about}
+    except Exception as error:
+        times[current[0]] = times.get(current[0], 0) + (time.perf_counter() - current[1]) * 1e3
+        text = getattr(runtime, "explain", lambda error, log: "")(error, log()) or str(error) or traceback.format_exc(limit=-1)
+        done = {"failed": type(error).__name__, "stage": current[0], "message": text[:4000], "broken": type(error).__name__ == "CannotFeed"}
+    tidy = getattr(runtime, "tidy", lambda log: log)
+    say(job=job["id"], done=done, times={k: round(v, 3) for k, v in times.items()}, stderr=tidy(log())[-1000:])
+
+
+if __name__ == "__main__":
+    main()
