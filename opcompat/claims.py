@@ -1,9 +1,9 @@
 """What vendors' documents say about operators: typed rows, read from the files of data/claims."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, StringConstraints, ValidationError
 
 MAX_BYTES = 50 * 1024 * 1024
 
@@ -19,31 +19,24 @@ class ClaimError(Exception):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Range(_Model):
-    """A number within bounds, both inclusive; a bound left out does not bind."""
-
-    min: StrictInt | None = None
-    max: StrictInt | None = None
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        if self.min is None and self.max is None:
-            raise ValueError("a range needs min or max")
-        if self.min is not None and self.max is not None and self.min > self.max:
+def _bounds(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a mixture of `not` with bounds, bounds that are no integers and bounds that cross."""
+    if "not" not in value:
+        if not value or not all(type(v) is int for v in value.values()):
+            raise ValueError("a range needs min or max, as integers")
+        if value.keys() == {"min", "max"} and value["min"] > value["max"]:
             raise ValueError("min exceeds max")
-        return self
+    elif len(value) > 1:
+        raise ValueError("not stands alone")
+    return value
 
 
-class Not(_Model):
-    """Anything but these values; a fact that the node lacks satisfies it."""
-
-    values: Scalar | Scalars = Field(alias="not")
-
-
-Condition = Scalar | Scalars | Range | Not
+Bounds = Annotated[dict[Literal["min", "max", "not"], Scalar | Scalars], AfterValidator(_bounds)]
+"""{"min": n, "max": n}, both inclusive and either optional, or {"not": value or list}."""
+Condition = Scalar | Scalars | Bounds
 Conditions = dict[Name, Condition]
 
 

@@ -43,11 +43,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Node:
-    """One node with the scope it lives in; path names it uniquely inside the model."""
+    """One node with the scope it lives in; path names it uniquely inside the model, holder is the path of the node whose body it is in."""
 
     proto: Any
     path: str
     scope: "Scope"
+    holder: str = ""
 
     @property
     def domain(self) -> str:
@@ -308,8 +309,12 @@ def _constant_node(node: Any) -> Value | None:
     return None
 
 
-def _label(node: Any, index: int) -> str:
-    return str(node.name) or f"{node.op_type}#{index}"
+def _label(node: Any, index: int, used: set[str]) -> str:
+    label = str(node.name)
+    if not label or label in used:
+        label = f"{label or node.op_type}#{index}"
+    used.add(label)
+    return label
 
 
 @dataclass
@@ -320,7 +325,9 @@ class _Walk:
     notes: list[str] = field(default_factory=list)
     inlined: int = 0
 
-    def scope(self, graph: Any, opsets: Mapping[str, int], outer: Scope | None, path: str, inputs: Mapping[str, Value] | None = None) -> Scope:
+    def scope(
+        self, graph: Any, opsets: Mapping[str, int], outer: Scope | None, path: str, holder: str = "", inputs: Mapping[str, Value] | None = None
+    ) -> Scope:
         """Build the scope of a GraphProto; its nodes are appended to `out`, nested bodies are queued. Raises ModelError on dangling values."""
         scope = Scope(opsets, {}, outer)
         scope.outputs = frozenset(o.name for o in graph.output)
@@ -331,8 +338,9 @@ class _Walk:
             scope.values[tensor.name] = _constant(tensor)
         for sparse in graph.sparse_initializer:
             scope.values[sparse.values.name] = Value(DTYPES.get(sparse.values.data_type, "unknown"), tuple(sparse.dims), True)
+        labels: set[str] = set()
         for index, proto in enumerate(graph.node):
-            node = Node(proto, path + _label(proto, index), scope)
+            node = Node(proto, path + _label(proto, index, labels), scope, holder)
             for name in proto.input:
                 if name and not scope.defines(name):
                     later = any(name in n.output for n in graph.node)
@@ -368,12 +376,12 @@ class _Walk:
                     return
                 self.function(node, path, body)
             else:
-                self.scope(body, node.scope.opsets, node.scope, path)
+                self.scope(body, node.scope.opsets, node.scope, path, node.path)
 
     def function(self, call: Node, path: str, body: Any) -> None:
         """Walk a model-local function as its call sees it: argument types and attributes filled in, shapes inferred inside."""
         opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in body.opset_import} or dict(call.scope.opsets)
-        given = {a.name: a for a in call.proto.attribute} | {}
+        given = {a.name: a for a in call.proto.attribute}
         defaults = {a.name: a for a in body.attribute_proto}
         arguments = dict(zip(body.input, (call.scope.value(n) if n else Value() for n in call.proto.input), strict=False))
         graph = pb.GraphProto(name=body.name)
@@ -401,7 +409,7 @@ class _Walk:
                         copy.attribute[-1].name = name
         model = pb.ModelProto(ir_version=10, graph=graph)
         model.opset_import.extend(body.opset_import)
-        self.scope(_infer(model).graph, opsets, None, path, arguments)
+        self.scope(_infer(model).graph, opsets, None, path, call.path, arguments)
 
 
 _NUMBERS = {name: number for number, name in DTYPES.items()}

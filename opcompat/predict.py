@@ -184,12 +184,12 @@ def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim]
     broken: list[tuple[Claim, str]] = []
     unsure: list[tuple[Claim, str]] = []
     for claim in speaking:
-        if claim.status == "folded":
-            return Prediction("works", "claimed", "removed at conversion" + (f": {claim.note}" if claim.note else "")), claim
         if claim.status == "unsupported":
             broken.append((claim, claim.note or "listed as unsupported"))
             continue
-        failed = [(n, v) for row in (claim, *general) for n, v in row.limits.items() if n in facts and not holds(v, facts[n])]
+        # a row that speaks of one rank knows better than a limit on every operator
+        also = () if any(n.endswith("rank") for n in claim.when) else general
+        failed = [(n, v) for row in (claim, *also) for n, v in row.limits.items() if n in facts and not holds(v, facts[n])]
         unknown = [n for n, _ in failed if facts[n] == "unknown"]
         if unknown:
             unsure.append((claim, f"the document limits {', '.join(unknown)}, which the model does not tell"))
@@ -197,6 +197,8 @@ def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim]
             broken.append((claim, "outside the document's limits: " + ", ".join(f"{n} must be {_spell(v)}, is {facts[n]}" for n, v in failed)))
         elif claim.status == "partial" and claim.unchecked:
             unsure.append((claim, f"supported with limits that cannot be checked here: {claim.unchecked}"))
+        elif claim.status == "folded":
+            return Prediction("works", "claimed", "removed at conversion" + (f": {claim.note}" if claim.note else "")), claim
         else:
             extra = f"; further limits not checked: {claim.unchecked}" if claim.unchecked else ""
             return Prediction("works", "claimed", "listed as supported" + extra), claim

@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from opcompat import model as models
-from opcompat.signature import Facts, signature
+from opcompat.signature import Facts, pattern_facts, signature
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Answer = Callable[[dict[str, Array]], Sequence[Array]]
@@ -63,12 +63,12 @@ class Probe:
 
     @cached_property
     def facts(self) -> Facts:
-        """The signature of the node under test, computed just as the checker computes it; of a pattern, its input dtype and opset."""
+        """The signature of the node under test, computed just as the checker computes it; of a pattern, those of its first input."""
         opened = models.of_proto(self.proto, self.id)
         if self.focus is not None:
             return signature(opened.main.nodes[self.focus])
         first = next(iter(self.proto.graph.input))
-        return {"dtype": opened.main.value(first.name).dtype, "opset": self.opset}
+        return pattern_facts(opened.main.value(first.name), self.opset)
 
     @property
     def domain(self) -> str:

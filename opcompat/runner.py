@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -325,14 +325,6 @@ def check_canaries(target: Target) -> None:
         raise Unavailable(f"the canary (Relu) failed at {first.stage}: {first.message[:300] or 'wrong numbers'}")
     if len(raws) > 1 and raws[1].outcome == "pass":
         raise Unavailable("the negative control (an operator that exists nowhere) was accepted, so acceptance proves nothing here")
-
-
-def campaign(target: Target, probes: Sequence[Probe], references: Callable[[Probe], Reference], done: Callable[[Result], None]) -> None:
-    """Run probes on one target: canaries first, then each result is handed to `done` as soon as it is final."""
-    check_canaries(target)
-    precision = target.options.get("precision")
-    for probe, raw, attempts, agreeing in target.raw(probes):
-        done(to_result(probe, raw, references(probe), precision, attempts, agreeing))
 
 
 if sys.platform == "win32":  # pragma: no cover

@@ -582,3 +582,10 @@ def _clip(view: View) -> None:
 def _lrn(view: View) -> None:
     (size,) = view.take("size")
     view.facts["size.even"] = bool(size and size % 2 == 0)
+
+
+def pattern_facts(value: Value, opset: int) -> Facts:
+    """Return the facts of a pattern, from its first input and the model's opset."""
+    facts: Facts = {"opset": opset}
+    _tensor_facts(facts, "input", "T", value)
+    return facts

@@ -281,9 +281,10 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
     for number, (_, run, _) in enumerate(every, 1):
         runtime, device = run.target.split("/")
         about = declared[run.target].ABOUT if run.target in declared else ""
+        aliases = json.dumps(list(declared[run.target].ALIASES) if run.target in declared else [])
         if run.version == newest[run.target]:
             rows[run.target] = (
-                run.target, runtime, device, "measured", run.version, options_key(run.options), about, "[]", None, "[]", None, "measured", run.started,
+                run.target, runtime, device, "measured", run.version, options_key(run.options), about, aliases, None, "[]", None, "measured", run.started,
             )  # fmt: skip
         details = (options_key(run.packages), options_key(run.options), options_key(run.host), run.opcompat, run.started, run.source)
         db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (number, run.target, run.version, *details))
@@ -416,6 +417,16 @@ class Base:
         return {pair: Detail(*row) for pair in pairs for row in self._rows(sql, *pair)}
 
     def patterns(self) -> list[tuple[str, bytes]]:
-        """Return (pattern name, smallest probe model) for each distinct pattern spelling that has probes, one per name and node count."""
+        """Return (pattern name, serialized model) of every pattern probe, smallest models first."""
         sql = "SELECT op_type, model FROM probes WHERE domain = 'pattern' AND op_type NOT LIKE 'workaround/%' ORDER BY op_type, length(model), probe"
         return [(name, zlib.decompress(model)) for name, model in self._rows(sql)]
+
+    def model(self, probe: str) -> bytes | None:
+        """Return a probe's serialized ONNX model."""
+        rows = self._rows("SELECT model FROM probes WHERE probe = ?", probe)
+        return zlib.decompress(rows[0][0]) if rows else None
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Return target -> (operators with evidence, probes or claims)."""
+        rows = self._rows("SELECT target, COUNT(DISTINCT domain || ':' || op_type), SUM(probes) FROM support GROUP BY target")
+        return {target: (operators, number) for target, operators, number in rows}

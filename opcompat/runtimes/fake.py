@@ -12,6 +12,7 @@ import numpy as np
 
 class Runtime:
     NAME = "fake"
+    ALIASES = ()  # other names that people type for all its targets
     HIDDEN = True  # not offered to users
     PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
     PACKAGES = {}  # package -> pinned version; the first one names the runtime's version

@@ -12,6 +12,7 @@ class CannotFeed(Exception):
 
 class Runtime:
     NAME = "opencv"
+    ALIASES = ("cv2", "opencv5")
     HIDDEN = False
     PYTHON = "3.11"
     PACKAGES = {"opencv-python-headless": "5.0.0.93"}

@@ -12,6 +12,7 @@ class CannotFeed(Exception):
 
 class Runtime:
     NAME = "openvino"
+    ALIASES = ("ov",)
     HIDDEN = False
     PYTHON = "3.11"
     PACKAGES = {"openvino": "2026.4.1"}

@@ -9,6 +9,7 @@ class CannotFeed(Exception):
 
 class Runtime:
     NAME = "ort"
+    ALIASES = ("onnxruntime",)
     HIDDEN = False
     PYTHON = "3.11"
     PACKAGES = {"onnxruntime": "1.32.0"}

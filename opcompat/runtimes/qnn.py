@@ -18,6 +18,7 @@ class CannotFeed(Exception):
 
 class Runtime:
     NAME = "qnn"
+    ALIASES = ("hexagon", "qualcomm", "onnxruntime-qnn")
     HIDDEN = False
     PYTHON = "3.11"
     PACKAGES = {"onnxruntime-qnn": "2.7.0", "onnxruntime": "1.32.0"}

@@ -5,6 +5,7 @@ import numpy as np
 
 class Runtime:
     NAME = "reference"
+    ALIASES = ()
     HIDDEN = True
     PYTHON = ""
     PACKAGES = {}

@@ -1,0 +1,95 @@
+"""A probing campaign: which probes are due on which targets, run side by side, each result on disk as soon as it is final."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opcompat import __version__, env, oracle, runner
+from opcompat.outcome import Result, Run
+from opcompat.probe import Probe
+from opcompat.runtimes import measured_targets
+from opcompat.store import RunWriter, host, options_key, recorded
+
+
+@dataclass(frozen=True)
+class Work:
+    """The probes due on one target, or the reason why none can run."""
+
+    target: str
+    version: str
+    probes: tuple[Probe, ...]
+    recorded: int
+    unavailable: str = ""
+
+
+def plan(targets: Sequence[str], probes: Sequence[Probe], runs: Path, again: bool = False) -> list[Work]:
+    """Return what is due: probes without a result for the installed version and options of a target (`again`: all of them)."""
+    done = recorded(runs)
+    declared = measured_targets()
+    work = []
+    for name in targets:
+        runtime = declared[name]
+        pins = ", ".join(f"{k} {v}" for k, v in runtime.PACKAGES.items())
+        version = next(iter(runtime.PACKAGES.values()), "")
+        found = env.find(runtime)
+        have = done.get((name, version, options_key(runtime.TARGETS[name])), set())
+        due = tuple(p for p in probes if again or p.digest not in have)
+        known = sum(p.digest in have for p in probes)
+        reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}"
+        work.append(Work(name, version, due, known, reason))
+    return work
+
+
+def run(
+    work: Sequence[Work],
+    runs: Path,
+    progress: Callable[[str, Result | None], None],
+    oracle_progress: Callable[[int, int], None],
+    jobs: int = 2,
+    timeout: float = 60.0,
+) -> dict[str, str]:
+    """Run what is due, `jobs` targets at a time. Return target -> reason for those that turned out to be unavailable.
+
+    progress(target, result) is called for each result, and with None when a target is finished.
+    """
+    needed = list({p.digest: p for w in work if not w.unavailable for p in w.probes}.values())
+    settled = oracle.references(needed, oracle_progress)
+    stop = threading.Event()
+    unavailable: dict[str, str] = {w.target: w.unavailable for w in work if w.unavailable}
+
+    def one(w: Work) -> None:
+        runtime = measured_targets()[w.target]
+        found = env.find(runtime)
+        if found is None or stop.is_set() or not w.probes:
+            return
+        options: Mapping[str, Any] = runtime.TARGETS[w.target]
+        with runner.Target(runtime, options, found.python, timeout) as target:
+            try:
+                runner.check_canaries(target)
+            except runner.Unavailable as error:
+                unavailable[w.target] = str(error)
+                return
+            packages = {**found.packages, "python": target.child_python}
+            about = Run(w.target, w.version, packages, dict(options), host(), __version__, datetime.now(UTC).isoformat(timespec="seconds"))
+            with RunWriter(about, runs) as writer:
+                for probe, raw, attempts, agreeing in target.raw(w.probes):
+                    result = runner.to_result(probe, raw, settled(probe), options.get("precision"), attempts, agreeing)
+                    writer.write(result)
+                    progress(w.target, result)
+                    if stop.is_set():
+                        return
+        progress(w.target, None)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(one, w) for w in work if not w.unavailable]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            raise
+    return unavailable

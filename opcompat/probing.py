@@ -1,0 +1,73 @@
+"""`opcompat probe` and `opcompat status`: a campaign with its progress on the terminal."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from opcompat import campaign, probe, store
+from opcompat.checker import CheckError
+from opcompat.outcome import Result
+from opcompat.probe import Probe
+from opcompat.runtimes import measured_targets, select
+
+
+def _chosen(patterns: Sequence[str]) -> list[str]:
+    names = select(list(patterns))
+    if not names:
+        raise CheckError(f"no measured target matches {', '.join(patterns)}: there are {', '.join(measured_targets())}")
+    return names
+
+
+def _probes(families: Sequence[str], sample: int) -> list[Probe]:
+    known = probe.families()
+    if unknown := [f for f in families if f not in known]:
+        raise CheckError(f"unknown probe family {unknown[0]!r}: there are {', '.join(known)}")
+    everything = probe.load(families)
+    if sample < 2:
+        return everything
+    by_family: dict[str, list[Probe]] = {}
+    for p in everything:
+        by_family.setdefault(p.family, []).append(p)
+    return [p for members in by_family.values() for p in members[::sample]]
+
+
+def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int, jobs: int, timeout: float) -> int:
+    """Run what is due; return the exit code: 0, or 2 where nothing chosen could run."""
+    console = Console(stderr=True)
+    names = _chosen(targets)
+    with console.status("loading probes"):
+        work = campaign.plan(names, _probes(families, sample), store.runs_folder(), again=not due)
+    counts: dict[str, Counter[str]] = {w.target: Counter() for w in work}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=console) as bars:
+        oracle_bar = bars.add_task("reference answers", total=1, note="")
+        tasks = {w.target: bars.add_task(w.target, total=len(w.probes), note=w.unavailable[:60], visible=not w.unavailable) for w in work}
+
+        def note(target: str, result: Result | None) -> None:
+            if result is not None:
+                counts[target][result.outcome] += 1
+                text = " ".join(f"{n} {o}" for o, n in counts[target].most_common())
+                bars.update(tasks[target], advance=1, note=text)
+
+        unavailable = campaign.run(work, store.runs_folder(), note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout)
+    for target, reason in unavailable.items():
+        console.print(f"{target}: unavailable: {reason}", style="yellow", highlight=False, markup=False)
+    return 2 if len(unavailable) == len(work) else 0
+
+
+def status() -> None:
+    """Print a line per target: installed or why not, results recorded, and how many probes are due."""
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("target", "version", "recorded", "due", "state"):
+        table.add_column(heading)
+    with console.status("reading runs and probes"):
+        probes = probe.load()
+        work = campaign.plan(list(measured_targets()), probes, store.runs_folder())
+    for w in work:
+        state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + w.target)
+        table.add_row(w.target, w.version, str(w.recorded), str(len(w.probes)), state)
+    console.print(table)

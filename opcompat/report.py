@@ -1,0 +1,274 @@
+"""Findings for people and machines: text, json, markdown, html and sarif, all from the same distinct problems."""
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from opcompat.checker import SEVERITY, Advice, Cited, NodeFinding, Report, TargetReport
+from opcompat.outcome import Verdict
+
+SIGNS: dict[Verdict, str] = {"works": "✓", "slow": "~", "falls_back": "↷", "unknown": "?", "breaks": "✗"}
+STYLES: dict[Verdict, str] = {"works": "green", "slow": "yellow", "falls_back": "yellow", "unknown": "blue", "breaks": "red"}
+WORDS: dict[Verdict, str] = {"works": "works", "slow": "slow", "falls_back": "falls back", "unknown": "unknown", "breaks": "breaks"}
+_VERBS: dict[Verdict, tuple[str, str]] = {
+    "works": ("works", "work"), "slow": ("is slow", "are slow"), "falls_back": ("falls back", "fall back"), "unknown": ("is unknown", "are unknown"),
+    "breaks": ("breaks", "break"),
+}  # fmt: skip
+SHOWN_NODES = 6
+
+
+@dataclass
+class Problem:
+    """One distinct problem: nodes with the same verdict for the same reason, on one or several targets; `finding` is the first of them."""
+
+    finding: NodeFinding
+    targets: list[str]
+    paths: list[str]
+    operators: list[str]
+    workarounds: dict[str, Advice]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.finding.verdict
+
+
+def operator_of(node: NodeFinding) -> str:
+    """Name a finding's operator, with its domain and the pattern that decided, if any."""
+    return (f"{node.domain}:" if node.domain else "") + node.op_type + (f" in {node.pattern}" if node.pattern else "")
+
+
+def problems(report: Report) -> list[Problem]:
+    """Return the distinct problems, the worst and most frequent first."""
+    single: dict[Any, Problem] = {}
+    for target in report.targets:
+        for node in target.nodes:
+            if node.verdict == "works":
+                continue
+            operator = operator_of(node)
+            problem = single.setdefault((operator, node.verdict, node.stage, node.reason), Problem(node, [], [], [operator], {}))
+            problem.workarounds.update({w.name: w for w in node.workarounds})
+            if target.target not in problem.targets:
+                problem.targets.append(target.target)
+            if node.path not in problem.paths:
+                problem.paths.append(node.path)
+    merged: dict[Any, Problem] = {}
+    for problem in single.values():  # the same reason on the same targets is one problem, whatever the operator
+        f = problem.finding
+        first = merged.setdefault((f.verdict, f.stage, f.reason, tuple(problem.targets)), problem)
+        if first is not problem:
+            first.paths += problem.paths
+            first.operators += problem.operators
+            first.workarounds.update(problem.workarounds)
+    order = {v: i for i, v in enumerate(("breaks", "falls_back", "slow", "unknown"))}
+    return sorted(merged.values(), key=lambda p: (order[p.verdict], -len(p.targets) * len(p.paths), p.operators[0]))
+
+
+def first_offenders(target: TargetReport) -> str:
+    """Name the operators that break (or else fall back, or are unknown), by how many nodes they have, most first."""
+    for verdict in ("breaks", "falls_back", "slow", "unknown"):
+        counts: dict[str, int] = {}
+        for node in target.nodes:
+            if node.verdict == verdict:
+                counts[node.op_type] = counts.get(node.op_type, 0) + 1
+        if counts:
+            ranked = sorted(counts, key=lambda op: (-counts[op], op))
+            more = f" +{len(ranked) - 4}" if len(ranked) > 4 else ""
+            return ", ".join(f"{op} x{counts[op]}" if counts[op] > 1 else op for op in ranked[:4]) + more
+    return ""
+
+
+def cite(cited: Cited) -> str:
+    """One line of evidence: kind, where from, when, and its own words."""
+    words = f": {' '.join(cited.message.split())[:300]}" if cited.message else ""
+    if cited.kind == "measured":
+        return f"measured on {cited.target} {cited.version}, {cited.date}: {cited.source} -> {cited.outcome}{words}"
+    return f"claimed by {cited.source}: {cited.outcome}{words}"
+
+
+def differing(cited: Cited) -> str:
+    """How the node differs from the evidence, fact by fact."""
+    return ", ".join(f"{fact} is {_value(node)} (evidence: {_value(theirs)})" for fact, (node, theirs) in cited.differs.items())
+
+
+def _value(value: Any) -> str:
+    return "absent" if value is None else str(value)
+
+
+def _kin(finding: NodeFinding) -> list[str]:
+    """Related measured evidence, targets that say the same on one line."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for r in finding.related:
+        grouped.setdefault((WORDS[r.verdict], r.reason), []).append(r.target)
+    return [f"{', '.join(targets)} (measured, related): {verdict}, {reason}" for (verdict, reason), targets in grouped.items()]
+
+
+def _rows(problem: Problem) -> list[tuple[str, str]]:
+    """The labelled lines of one problem."""
+    f = problem.finding
+    more = f" and {len(problem.paths) - SHOWN_NODES} more" if len(problem.paths) > SHOWN_NODES else ""
+    rows = [("nodes", ", ".join(problem.paths[:SHOWN_NODES]) + more), ("why", f"{f.reason} ({f.confidence})" if f.confidence != "none" else f.reason)]
+    if f.stage:
+        rows.insert(1, ("stage", f.stage))
+    for cited in f.evidence:
+        rows.append(("evidence", cite(cited)))
+        if cited.differs:
+            rows.append(("differs", differing(cited)))
+    rows += [("related", line) for line in _kin(f)]
+    for w in problem.workarounds.values():
+        how = "opcompat fix can apply it" if w.executable else w.kind
+        rows.append(("try", f"{w.title} [{how}]: {w.advice} Source: {w.source}"))
+    return rows
+
+
+def _heading(problem: Problem) -> str:
+    count = f" ({len(problem.paths)} nodes)" if len(problem.paths) > 1 else ""
+    several = len(problem.operators) > 1
+    more = f" and {len(problem.operators) - SHOWN_NODES} more operators" if len(problem.operators) > SHOWN_NODES else ""
+    verb = _VERBS[problem.verdict][several]
+    return f"{', '.join(problem.operators[:SHOWN_NODES])}{more} {verb} on {', '.join(_shorten(problem.targets))}{count}"
+
+
+def _shorten(targets: Sequence[str]) -> list[str]:
+    """Write targets of one runtime together: qnn/htp-v68, -v69 becomes qnn/{htp-v68,htp-v69}."""
+    grouped: dict[str, list[str]] = {}
+    for target in targets:
+        runtime, _, device = target.partition("/")
+        grouped.setdefault(runtime, []).append(device)
+    return [f"{r}/{d[0]}" if len(d) == 1 else f"{r}/{{{','.join(d)}}}" for r, d in grouped.items()]
+
+
+_COLUMNS: tuple[Verdict, ...] = ("works", "slow", "falls_back", "breaks", "unknown")
+
+
+def _summary(target: TargetReport) -> list[str]:
+    pieces = target.partitions["supported"] + target.partitions["unsupported"]
+    return [
+        f"{SIGNS[target.verdict]} {target.target}", *(str(target.counts[v]) for v in _COLUMNS), str(pieces), target.evidence, first_offenders(target)
+    ]  # fmt: skip
+
+
+_HEADINGS = ["target", "works", "slow", "back", "breaks", "unknown", "pieces", "evidence", "first"]
+
+
+def _title(report: Report) -> str:
+    opsets = ", ".join(f"{d or 'ai.onnx'} {v}" for d, v in report.model.opsets.items())
+    return f"{report.model.name}: {report.model.nodes} nodes, IR {report.model.ir_version}, {opsets}"
+
+
+def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
+    """Print the summary table and one block per distinct problem to the terminal (or a file)."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False, soft_wrap=False)
+    console.print(Text(_title(report), "bold"))
+    for note in report.model.notes:
+        console.print(Text(f"note: {note}", "yellow"))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="left" if heading in ("target", "evidence", "first") else "right", no_wrap=True, overflow="ellipsis")
+    for target in report.targets:
+        cells = _summary(target)
+        numbers = [Text(c, "dim" if c == "0" else STYLES[v]) for c, v in zip(cells[1:6], _COLUMNS, strict=True)]
+        table.add_row(Text(cells[0], STYLES[target.verdict]), *numbers, cells[6], Text(cells[7], "dim"), cells[8])
+    console.print(table)
+    left_out = 0
+    shown = 0
+    for problem in problems(report):
+        if problem.verdict == "unknown":
+            shown += 1
+            if shown > unknowns:
+                left_out += 1
+                continue
+        console.print()
+        console.print(Text(f"{SIGNS[problem.verdict]} {_heading(problem)}", f"bold {STYLES[problem.verdict]}"))
+        block = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+        block.add_column(style="dim", no_wrap=True)
+        block.add_column(overflow="fold")
+        for label, text in _rows(problem):
+            block.add_row(label, Text(text))
+        console.print(block)
+    if left_out:
+        console.print(Text(f"\n? {left_out} more kinds of nodes are unknown: --format markdown or json lists them", "blue"))
+
+
+def explain(report: Report, wanted: str) -> list[tuple[str, NodeFinding]]:
+    """Return (target, finding) of the nodes whose name or path is `wanted`."""
+    return [(t.target, n) for t in report.targets for n in t.nodes if wanted in (n.path, n.name)]
+
+
+def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, Any]) -> None:
+    """Print everything known of one node."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    finding = found[0][1]
+    console.print(Text(f"{finding.path}: {finding.op_type}", "bold"))
+    console.print(Text("facts: " + ", ".join(f"{k} = {v}" for k, v in facts.items()), "dim"))
+    for target, node in found:
+        console.print(Text(f"{SIGNS[node.verdict]} {target}: {WORDS[node.verdict]}", STYLES[node.verdict]))
+        for label, text in _rows(Problem(node, [target], [node.path], [operator_of(node)], {w.name: w for w in node.workarounds}))[1:]:
+            console.print(Text(f"    {label:9}{text}"))
+
+
+# ---- formats for files -----------------------------------------------------------------------------------------------------------------
+
+
+def to_json(report: Report) -> str:
+    return json.dumps(asdict(report), ensure_ascii=False)
+
+
+def to_markdown(report: Report) -> str:
+    """Return the report as GitHub-flavoured Markdown."""
+
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+    lines = [f"## {cell(_title(report))}", "", "| " + " | ".join(_HEADINGS) + " |", "|" + " --- |" * len(_HEADINGS)]
+    lines += ["| " + " | ".join(map(cell, _summary(t))) + " |" for t in report.targets]
+    for problem in problems(report):
+        lines += ["", f"### {SIGNS[problem.verdict]} {cell(_heading(problem))}", ""]
+        lines += [f"- **{label}**: {cell(text)}" for label, text in _rows(problem)]
+    return "\n".join(lines) + "\n"
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>body{{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse}}
+td,th{{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}}dt{{color:#555;float:left;clear:left;width:6rem}}dd{{margin:0 0 .2rem 6.5rem;
+overflow-wrap:anywhere}}.breaks{{color:#b00020}}.falls_back,.slow{{color:#8a5a00}}.unknown{{color:#1a4fa0}}.works{{color:#146c2e}}</style>
+<h1>{title}</h1><table><tr>{head}</tr>{rows}</table>{blocks}</html>
+"""
+
+
+def to_html(report: Report) -> str:
+    """Return the report as one page without scripts."""
+    e = html.escape
+    head = "".join(f"<th>{e(h)}</th>" for h in _HEADINGS)
+    rows = "".join(f'<tr class="{t.verdict}">' + "".join(f"<td>{e(c)}</td>" for c in _summary(t)) + "</tr>" for t in report.targets)
+    blocks = ""
+    for p in problems(report):
+        listed = "".join(f"<dt>{e(label)}</dt><dd>{e(text)}</dd>" for label, text in _rows(p))
+        blocks += f'<h2 class="{p.verdict}">{SIGNS[p.verdict]} {e(_heading(p))}</h2><dl>{listed}</dl>'
+    return _PAGE.format(title=e(_title(report)), head=head, rows=rows, blocks=blocks)
+
+
+def to_sarif(report: Report, uri: str) -> str:
+    """Return SARIF 2.1.0: one result per problem, target and node; breaks are errors, the rest warnings or notes."""
+    levels = {"breaks": "error", "falls_back": "warning", "slow": "warning", "unknown": "note"}
+    results = []
+    for target in report.targets:
+        for node in target.nodes:
+            if node.verdict == "works":
+                continue
+            text = f"{node.op_type} {WORDS[node.verdict]} on {target.target}: {node.reason}" + "".join(f" [{cite(c)}]" for c in node.evidence)
+            place = {"fullyQualifiedName": node.path, "name": node.name or node.path, "kind": "function"}
+            location = {"physicalLocation": {"artifactLocation": {"uri": uri}}, "logicalLocations": [place]}
+            results.append({"ruleId": f"opcompat/{node.verdict}", "level": levels[node.verdict], "message": {"text": text}, "locations": [location]})
+    rules = [{"id": f"opcompat/{v}", "shortDescription": {"text": f"Node {WORDS[v]} on a target"}} for v in SEVERITY if v != "works"]
+    tool = {"driver": {"name": "opcompat", "rules": rules}}
+    body = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{"tool": tool, "results": results}]}
+    return json.dumps(body, ensure_ascii=False)
