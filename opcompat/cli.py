@@ -1,17 +1,14 @@
-"""The command line. Each command is a few lines around one module; heavy imports happen inside."""
+"""The command line. Each command is a few lines around one module; heavy imports happen inside, so that `check` starts fast."""
 
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
-import typer
+import click
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-Targets = Annotated[list[str] | None, typer.Option("--target", "-t", help="Target, runtime, alias or glob ('qnn/*'); repeat for several; 'all'.")]
-Accept = Annotated[list[str] | None, typer.Option("--accept-licence", help="Runtime whose licence you have read and accept.")]
+FILE = click.Path(path_type=Path)  # existence is judged by the module that opens it, which knows what to say
 
 
 def fail(text: str) -> NoReturn:
@@ -20,16 +17,41 @@ def fail(text: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    text = "Target, runtime, alias or glob ('qnn/*'); repeat for several."
+    return click.option("--target", "-t", "targets", multiple=True, metavar="TARGET", help=text)(function)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="opcompat")
+def app() -> None:
+    """Which nodes of your ONNX model will break on which runtime, and why."""
+
+
+def _dims(texts: tuple[str, ...]) -> dict[str, int]:
+    made = {}
+    for text in texts:
+        name, _, size = text.rpartition("=")
+        if not name or not size.isdecimal():
+            fail(f"--dim {text!r} is not NAME=SIZE, as in --dim N=1")
+        made[name] = int(size)
+    return made
+
+
 @app.command()
-def check(
-    model: Annotated[Path, typer.Argument(help="ONNX file; external weights are looked for beside it, never read.")],
-    target: Targets = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="text, json, markdown, html or sarif.")] = "text",
-    explain: Annotated[str | None, typer.Option(help="Name or path of one node: tell everything known of it.")] = None,
-    fail_on: Annotated[str, typer.Option(help="Verdicts that make the exit code 1, separated by commas: breaks,falls_back,slow,unknown.")] = "breaks",
-) -> None:
-    """Predict which nodes of a model break on a target. Exit code: 0 none, 1 some, 2 could not check."""
+@click.argument("model", type=FILE)
+@target_option
+@click.option("--format", "-f", "style", default="text", show_default=True, metavar="FORMAT", help="text, json, markdown, html or sarif.")
+@click.option("--explain", metavar="NODE", help="Name or path of one node: tell everything known of it.")
+@click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Fix a named dynamic dimension, as in N=1; repeat for several.")
+@click.option("--fail-on", default="breaks", show_default=True, metavar="VERDICTS", help="Verdicts that make the exit code 1, separated by commas.")
+def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None, dims: tuple[str, ...], fail_on: str) -> None:
+    """Predict which nodes of MODEL (an ONNX file) break on a target; on all of them if none is given.
+
+    Exit code: 0 nothing breaks, 1 something breaks (--fail-on chooses what counts), 2 could not check.
+    """
     from opcompat import checker, report
+    from opcompat.model import open_model
     from opcompat.outcome import VERDICTS
 
     counted = [v.strip() for v in fail_on.split(",")]
@@ -38,12 +60,10 @@ def check(
     writers: dict[str, Callable[[Any], str]] = {
         "json": report.to_json, "markdown": report.to_markdown, "html": report.to_html, "sarif": lambda r: report.to_sarif(r, model.as_posix()),
     }  # fmt: skip
-    if format not in ("text", *writers):
-        fail(f"--format {format!r} is unknown: choose text, {', '.join(writers)}")
-    from opcompat.model import open_model
-
-    opened = open_model(model)
-    found = checker.check(opened, target or ["all"])
+    if style not in ("text", *writers):
+        fail(f"--format {style!r} is unknown: choose text, {', '.join(writers)}")
+    opened = open_model(model, _dims(dims))
+    found = checker.check(opened, targets or ["all"])
     if explain is not None:
         from opcompat.signature import signature
 
@@ -52,23 +72,22 @@ def check(
             fail(f"{model} has no node called {explain!r}: names and paths are in --format json")
         node = next(n for n in opened.nodes if n.path == about[0][1].path)
         report.print_explained(about, signature(node))
-    elif format == "text":
+    elif style == "text":
         report.print_text(found)
     else:
-        print(writers[format](found))
+        print(writers[style](found))
     raise SystemExit(int(any(t.counts[v] for t in found.targets for v in counted)))
 
 
 @app.command()
-def fix(
-    model: Annotated[Path, typer.Argument(help="ONNX file to repair.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the repaired model.")],
-    target: Targets = None,
-) -> None:
-    """Apply the workarounds that can be applied, and prove that the numbers stay the same."""
+@click.argument("model", type=FILE)
+@click.option("--out", "-o", type=FILE, required=True, help="Where to write the repaired model.")
+@target_option
+def fix(model: Path, out: Path, targets: tuple[str, ...]) -> None:
+    """Apply the workarounds that can be applied to MODEL, and prove that the numbers stay the same."""
     from opcompat import fixer
 
-    for line in fixer.fix(model, out, target or ["all"]):
+    for line in fixer.fix(model, out, targets or ["all"]):
         print(line)
 
 
@@ -102,17 +121,16 @@ def schema() -> None:
 
 
 @app.command()
-def env(
-    runtimes: Annotated[list[str] | None, typer.Argument(help="Runtimes to install; all for none.")] = None,
-    accept_licence: Accept = None,
-    list_only: Annotated[bool, typer.Option("--list", help="Only list what would be installed: size and licence.")] = False,
-) -> None:
-    """Install runtimes, each in an environment of its own."""
+@click.argument("runtimes", nargs=-1)
+@click.option("--accept-licence", multiple=True, metavar="RUNTIME", help="Runtime whose licence you have read and accept.")
+@click.option("--list", "list_only", is_flag=True, help="Only list what would be installed: size and licence.")
+def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: bool) -> None:
+    """Install RUNTIMES (all for none), each in an environment of its own."""
     from opcompat import env as environments
     from opcompat.runtimes import all_runtimes
 
     known = {n: r for n, r in all_runtimes().items() if not r.HIDDEN}
-    if unknown := [n for n in runtimes or [] if n not in known]:
+    if unknown := [n for n in runtimes if n not in known]:
         fail(f"unknown runtime {unknown[0]!r}: there are {', '.join(known)}")
     failed = False
     for name in runtimes or list(known):
@@ -123,7 +141,7 @@ def env(
         if list_only:
             continue
         try:
-            found = environments.install(runtime, accepted=name in (accept_licence or []))
+            found = environments.install(runtime, accepted=name in accept_licence)
             print(f"  ready: {found.python}")
         except environments.EnvError as error:
             failed = True
@@ -132,18 +150,17 @@ def env(
 
 
 @app.command()
-def probe(
-    target: Targets = None,
-    family: Annotated[list[str] | None, typer.Option(help="Only these probe families.")] = None,
-    due: Annotated[bool, typer.Option("--due/--again", help="Only what has no result for the installed version, options and probe; or all.")] = True,
-    sample: Annotated[int, typer.Option(help="Only every Nth probe of each family, to try things out.")] = 1,
-    jobs: Annotated[int, typer.Option(help="Targets probed side by side.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds without an answer that count as a timeout.")] = 60.0,
-) -> None:
+@target_option
+@click.option("--family", "families", multiple=True, help="Only this probe family; repeat for several.")
+@click.option("--due/--again", default=True, help="Only what has no result for the installed version, options and probe (default); or all.")
+@click.option("--sample", default=1, show_default=True, type=click.IntRange(1), help="Only every Nth probe of each family, to try things out.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Targets probed side by side.")
+@click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0.1), help="Seconds without an answer that count as a timeout.")
+def probe(targets: tuple[str, ...], families: tuple[str, ...], due: bool, sample: int, jobs: int, timeout: float) -> None:
     """Run probes on installed runtimes and record what happens. Stop it at any time: it goes on from there."""
     from opcompat import probing
 
-    raise SystemExit(probing.main(target or [], family or [], due, sample, jobs, timeout))
+    raise SystemExit(probing.main(targets, families, due, sample, jobs, timeout))
 
 
 @app.command()
@@ -155,7 +172,8 @@ def status() -> None:
 
 
 @app.command()
-def build(out: Annotated[Path | None, typer.Option(help="Where to write it; the compat.db in use for none.")] = None) -> None:
+@click.option("--out", type=FILE, help="Where to write it; the compat.db in use for none.")
+def build(out: Path | None) -> None:
     """Make compat.db from recorded runs, claims and probes: equal input gives equal bytes."""
     from opcompat import probe as probes
     from opcompat import store
@@ -165,11 +183,10 @@ def build(out: Annotated[Path | None, typer.Option(help="Where to write it; the 
 
 
 @app.command()
-def repro(
-    probe: Annotated[str, typer.Argument(help="Probe id, as a report cites it.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the model.")] = Path("probe.onnx"),
-) -> None:
-    """Write the minimal ONNX model of a probe."""
+@click.argument("probe")
+@click.option("--out", "-o", type=FILE, default=Path("probe.onnx"), show_default=True, help="Where to write the model.")
+def repro(probe: str, out: Path) -> None:
+    """Write the minimal ONNX model of PROBE (an id, as a report cites it)."""
     from opcompat.store import Base, database_path
 
     with Base(database_path()) as base:
@@ -181,10 +198,9 @@ def repro(
 
 
 @app.command()
-def serve(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8001,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-) -> None:
+@click.option("--port", default=8001, show_default=True, type=click.IntRange(1, 65535), help="Port on this machine.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def serve(port: int, host: str) -> None:
     """Browse compat.db in Datasette, read-only."""
     from opcompat import serving
 
@@ -212,8 +228,6 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str | None:
     """Return the one sentence for the user, or None for a defect of ours, which deserves its traceback."""
-    import click
-
     if isinstance(error, click.exceptions.Abort):
         return "stopped"
     if isinstance(error, click.ClickException):

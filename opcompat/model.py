@@ -211,11 +211,12 @@ def read(path: Path) -> tuple[Any, str]:
             raise ModelError(f"{path} is empty: export the model again")
         if size > MAX_FILE_BYTES:
             raise ModelError(f"{path} is larger than {MAX_FILE_BYTES >> 30} GiB: store the weights as external data")
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
-            try:
-                proto = _parse(view)
-            except ModelError as error:
-                raise ModelError(f"{path} is not a readable ONNX file ({error})") from None
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # closed by its last reference: slices of it may outlive an error
+        try:
+            proto = _parse(memoryview(mapped))
+        except ModelError as error:
+            raise ModelError(f"{path} is not a readable ONNX file ({error})") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     if not proto.HasField("graph") or not (proto.ir_version or proto.opset_import) or not (proto.graph.node or proto.graph.output):
@@ -465,11 +466,27 @@ def of_proto(proto: Any, name: str, sha256: str = "", infer: bool = True) -> Mod
     return Model(name, sha256 or _digest(proto), proto.ir_version, opsets, main, walk.out, tuple(walk.notes))
 
 
-def open_model(path: str | Path) -> Model:
-    """Open an ONNX file for checking. Raises ModelError with one sentence if that cannot be done."""
+def _fix_dims(proto: Any, dims: Mapping[str, int]) -> None:
+    """Write sizes for named dynamic dimensions into inputs, outputs and inner values. Raises ModelError for a name the model lacks."""
+    missing = set(dims)
+    named: set[str] = set()
+    for value in [*proto.graph.input, *proto.graph.output, *proto.graph.value_info]:
+        for dim in value.type.tensor_type.shape.dim:
+            named.add(dim.dim_param)
+            if dim.dim_param in dims:
+                missing.discard(dim.dim_param)
+                dim.dim_value = dims[dim.dim_param]
+    if missing:
+        there = ", ".join(sorted(named - {""})) or "none with a name"
+        raise ModelError(f"there is no dynamic dimension {sorted(missing)[0]!r}, there are: {there}")
+
+
+def open_model(path: str | Path, dims: Mapping[str, int] | None = None) -> Model:
+    """Open an ONNX file for checking, dynamic dimensions fixed as `dims` says. Raises ModelError with one sentence if that cannot be done."""
     path = Path(path)
     proto, sha256 = read(path)
     try:
+        _fix_dims(proto, dims or {})
         return of_proto(proto, path.name, sha256)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None

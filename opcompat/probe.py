@@ -138,7 +138,7 @@ def data(*shape: int, dtype: str = "float32", low: float = -1.0, high: float = 1
     """Return the same pseudo-random array for the same arguments: uniform in [low, high), integers included, bool as a coin."""
     rng = np.random.default_rng(zlib.crc32(repr((shape, dtype, low, high, seed)).encode()))
     if dtype == "bool":
-        return rng.random(shape) < 0.5
+        return np.asarray(rng.random(shape) < 0.5)
     if dtype == "string":
         return np.array([f"s{i}" for i in range(int(np.prod(shape)))], object).reshape(shape)
     kind = np_dtype(dtype)

@@ -1,0 +1,149 @@
+"""Checking whole models against a small base: verdicts, formats, exit codes, sentences."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import onnx
+import pytest
+from conftest import conv_model
+
+import opcompat
+from opcompat import checker, report
+from opcompat.store import Base
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(small_base: Path, tmp_path: Path) -> Run:
+    def call(*arguments: object, **more: str) -> "subprocess.CompletedProcess[str]":
+        env = {"PATH": "/usr/bin:/bin", "OPCOMPAT_DB": str(small_base), "COLUMNS": "100", "HOME": str(tmp_path), **more}
+        return subprocess.run([sys.executable, "-m", "opcompat.cli", *map(str, arguments)], capture_output=True, text=True, env=env, cwd=tmp_path)
+
+    return call
+
+
+@pytest.fixture
+def grouped(tmp_path: Path) -> Path:
+    path = tmp_path / "grouped.onnx"
+    onnx.save(conv_model(group=4), path)
+    return path
+
+
+def test_python_api(grouped: Path, small_base: Path) -> None:
+    found = opcompat.check(grouped, ["demo/npu"], Base(small_base))
+    conv, relu = found.targets[0].nodes
+    assert (conv.verdict, conv.stage, conv.path) == ("breaks", "compile", "conv")
+    assert conv.evidence[0].message == "group > 1 not supported" and conv.evidence[0].version == "2.0"
+    assert relu.verdict == "unknown"
+    assert found.targets[0].counts == {"works": 0, "slow": 0, "falls_back": 0, "breaks": 1, "unknown": 1}
+    assert opcompat.check(conv_model(), ["demo/npu"], Base(small_base)).targets[0].nodes[0].verdict == "works"
+
+
+def test_exit_codes(run: Run, model: Path, grouped: Path) -> None:
+    assert run("check", model, "-t", "demo/npu").returncode == 0
+    assert run("check", grouped, "-t", "demo/npu").returncode == 1
+    assert run("check", grouped, "-t", "demo/cpu").returncode == 0
+    assert run("check", grouped, "-t", "demo/cpu", "--fail-on", "breaks,unknown").returncode == 1
+    assert run("check", grouped, "-t", "demo/npu", "--fail-on", "slow").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "none.onnx"], "does not exist"), (["check", "."], "folder"), (["check", "grouped.onnx", "-t", "demo/nup"], "demo/npu"),
+        (["check", "grouped.onnx", "-f", "xml"], "--format"), (["check", "grouped.onnx", "--fail-on", "bad"], "--fail-on"),
+        (["check", "grouped.onnx", "--explain", "nobody"], "nobody"), (["check", "grouped.onnx", "--dim", "N"], "--dim"), (["check"], "MODEL"),
+        (["nonsense"], "nonsense"), (["repro", "no/such:probe"], "no/such:probe"), (["probe", "-t", "abacus"], "abacus"), (["env", "abacus"], "abacus"),
+        (["probe", "--family", "poetry", "-t", "ort"], "poetry"), (["build", "--out", "/proc/nowhere/compat.db"], "/proc/nowhere"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_exit_2(run: Run, grouped: Path, arguments: list[str], words: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0 and done.stderr.startswith("opcompat: ")
+
+
+def test_a_bad_database_is_one_sentence(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.db").write_text("nothing")
+    for name in ("bad.db", "none.db"):
+        done = run("check", model, OPCOMPAT_DB=str(tmp_path / name))
+        assert done.returncode == 2 and name in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_json_follows_the_published_schema(run: Run, grouped: Path) -> None:
+    schema = json.loads(run("schema").stdout)
+    found = json.loads(run("check", grouped, "-f", "json").stdout)
+    jsonschema.validate(found, schema)
+    assert found["schema_version"] == checker.SCHEMA_VERSION
+    assert [n["path"] for n in found["targets"][0]["nodes"]] == ["conv", "relu"]
+
+
+def test_every_node_is_in_the_report_in_order(small_base: Path, tmp_path: Path) -> None:
+    proto = conv_model()
+    for node in proto.graph.node:
+        node.name = "same"
+    found = opcompat.check(proto, ["all"], Base(small_base))
+    assert [n.path for n in found.targets[0].nodes] == ["same", "same#1"]
+
+
+def test_files_in_every_format(run: Run, grouped: Path) -> None:
+    assert "| ✗ demo/npu |" in run("check", grouped, "-f", "markdown").stdout
+    page = run("check", grouped, "-f", "html").stdout
+    assert page.startswith("<!doctype html>") and "Conv breaks on demo/npu" in page and "<script" not in page
+    sarif = json.loads(run("check", grouped, "-f", "sarif").stdout)
+    assert sarif["version"] == "2.1.0" and {r["ruleId"] for r in sarif["runs"][0]["results"]} == {"opcompat/breaks", "opcompat/unknown"}
+
+
+def test_explain_names_facts_and_evidence(run: Run, grouped: Path) -> None:
+    text = run("check", grouped, "--explain", "conv").stdout
+    assert "grouping = few" in text and "demo/npu: breaks" in text and "demo/cpu: works" in text
+
+
+TEXT = """\
+model: 2 nodes, IR 8, ai.onnx 17
+target     works slow back breaks unknown pieces evidence first
+✗ demo/npu     0    0    0      1       1      1 measured Conv
+
+✗ Conv breaks on demo/npu
+nodes      conv
+stage      compile
+why        measured on a probe with the same facts (exact)
+"""
+
+
+def test_text_snapshot(small_base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    exact = conv_model(group=4)
+    report.print_text(opcompat.check(exact, ["demo/npu"], Base(small_base)))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    shown = "\n".join(line for line in lines if not line.startswith(("evidence", "differs")))
+    assert shown.startswith(TEXT.rsplit("why", 1)[0].rstrip("\n")), shown
+
+
+def test_targets_resolve(small_base: Path) -> None:
+    with Base(small_base) as base:
+        known = base.targets()
+    assert checker.resolve(["all"], known) == ["demo/cpu", "demo/npu"]
+    assert checker.resolve(["demo"], known) == ["demo/cpu", "demo/npu"] and checker.resolve(["*/npu", "demo/npu"], known) == ["demo/npu"]
+    with pytest.raises(checker.CheckError, match="demo/npu"):
+        checker.resolve(["demo/npuu"], known)
+
+
+def test_checking_imports_no_sdk_and_not_even_onnx_itself(model: Path, small_base: Path) -> None:
+    code = f"""
+import sys
+from opcompat import checker, report
+from opcompat.store import Base
+from pathlib import Path
+report.to_json(checker.check({str(model)!r}, ["all"], Base(Path({str(small_base)!r}))))
+heavy = {{"onnx", "numpy", "pydantic", "onnxruntime", "openvino", "cv2"}} & set(sys.modules)
+assert not heavy, heavy
+import onnx
+assert onnx.load({str(model)!r}).graph.node
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,92 @@
+"""The parent and its children, driven with the fake runtime: crashes, hangs, refusals, poisoned neighbours, canaries."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opcompat import runner
+from opcompat.compare import Reference
+from opcompat.probe import Graph, Probe, finish
+from opcompat.runtimes import all_runtimes, fake
+
+
+def relu(name: str, size: int = 4) -> Probe:
+    """A Relu probe whose model holds `name`, so that the fake runtime can be told to misbehave on it."""
+    graph = Graph()
+    end = graph("Relu", "X")
+    array = np.linspace(-1, 1, size, dtype=np.float32)
+    proto = finish(graph, {"X": array}, [end], 13)
+    proto.graph.doc_string = name
+    return Probe(name, "test", proto, {"X": array}, 0)
+
+
+def drive(probes: list[Probe], acts: dict[str, str], timeout: float = 2.0) -> list[tuple[str, str, str, int, int]]:
+    with runner.Target(fake.Runtime, {"acts": acts}, Path(sys.executable), timeout) as target:
+        return [(p.id, raw.outcome, raw.stage, attempts, agreeing) for p, raw, attempts, agreeing in target.raw(probes)]
+
+
+def test_everything_finishes_whatever_the_child_does() -> None:
+    probes = [relu(n) for n in ("one", "boom", "two", "stuck", "refused", "three")]
+    found = drive(probes, {"boom": "crash", "stuck": "hang", "refused": "refuse"})
+    assert found == [
+        ("one", "pass", "compare", 1, 1), ("boom", "crash", "load", 2, 2), ("two", "pass", "compare", 1, 1), ("stuck", "timeout", "load", 2, 2),
+        ("refused", "fail", "load", 1, 1), ("three", "pass", "compare", 1, 1),
+    ]  # fmt: skip
+
+
+def test_a_probe_that_corrupts_the_process_is_blamed_for_its_neighbours_death() -> None:
+    found = drive([relu("one"), relu("poisoner"), relu("victim"), relu("later")], {"poisoner": "poison"})
+    assert ("victim", "pass", "compare", 2, 2) in found
+    assert found[-2][:3] == ("poisoner", "crash", "run") or ("poisoner", "crash", "run", 2, 2) in found
+    assert found[-1][:2] == ("later", "pass")
+
+
+def test_outputs_come_back_whole() -> None:
+    probe = relu("values", 7)
+    with runner.Target(fake.Runtime, {}, Path(sys.executable)) as target:
+        ((_, raw, _, _),) = target.raw([probe])
+        assert not list(target.scratch.iterdir())
+    assert raw.outputs is not None
+    np.testing.assert_array_equal(raw.outputs[0][1], np.maximum(probe.inputs["X"], 0))
+
+
+def test_a_runtime_that_cannot_start_is_unavailable_with_its_reason() -> None:
+    class Broken(fake.Runtime):
+        pass
+
+    Broken.__module__ = "opcompat.runtimes.qnn"  # an SDK that this Python does not have
+    with runner.Target(Broken, {}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="onnxruntime"):
+        list(target.raw([relu("one")]))
+
+
+def test_the_negative_control_must_fail() -> None:
+    with runner.Target(fake.Runtime, {}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="negative control"):
+        runner.check_canaries(target)
+    with runner.Target(fake.Runtime, {"acts": {"NoSuchOperator": "refuse"}}, Path(sys.executable)) as target:
+        runner.check_canaries(target)
+    with runner.Target(fake.Runtime, {"acts": {"Relu": "crash"}}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="canary"):
+        runner.check_canaries(target)
+
+
+def judged(outputs: Any, reference: Reference) -> Any:
+    return runner.to_result(relu("x"), runner.Raw(outputs=outputs), reference, None, 1, 1)
+
+
+def test_a_disputed_probe_convicts_nobody() -> None:
+    ones = [("float32", np.ones(4, np.float32))]
+    assert judged(ones, Reference(None, "none", True, "the oracles disagree")).outcome == "broken"
+    assert judged(ones, Reference(tuple(ones), "both")).outcome == "pass"
+    assert judged([("float32", np.zeros(4, np.float32))], Reference(tuple(ones), "both")).outcome == "wrong"
+
+
+def test_every_runtime_file_declares_what_the_contract_asks() -> None:
+    for name, runtime in all_runtimes().items():
+        assert name == runtime.NAME and runtime.ABOUT and runtime.TARGETS
+        assert all(t.split("/")[0] == name for t in runtime.TARGETS)
+        assert isinstance(runtime.ALIASES, tuple) and isinstance(runtime.SIZE_MB, int) and isinstance(runtime.LICENCE, str)
+        assert callable(runtime.versions) and callable(runtime.probe)
+        text = Path(sys.modules[runtime.__module__].__file__ or "").read_text()
+        assert "opcompat." not in text.split('"""', 2)[2], "a runtime file lives in a foreign environment"
