@@ -317,7 +317,9 @@ def _target(
             table = known[one.claim_target]
             text = one.claim.note or one.claim.unchecked
             cited = (Cited("claimed", one.claim_target, table.newest, table.source, one.claim.status, text, table.last_run),)
-        related = tuple(Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin[id(subject)])
+        related = tuple(
+            Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin[id(subject)]
+        )
         needs_help = found.verdict not in ("works", "unknown")
         domain, op_type = subject.operator
         finished[id(subject)] = NodeFinding(

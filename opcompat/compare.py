@@ -55,7 +55,12 @@ def limits(dtype: str, quantised: bool, precision: str | None, own: Tolerance | 
 
 
 def judge(
-    made: Sequence[tuple[str, Array]], wanted: Sequence[tuple[str, Array]], *, quantised: bool, precision: str | None = None, own: Tolerance | None = None
+    made: Sequence[tuple[str, Array]],
+    wanted: Sequence[tuple[str, Array]],
+    *,
+    quantised: bool,
+    precision: str | None = None,
+    own: Tolerance | None = None,
 ) -> Judgement:
     """Compare (dtype name, array) outputs in graph order."""
     if len(made) != len(wanted):
@@ -90,7 +95,9 @@ def judge(
         worst_abs, worst_rel = max(worst_abs, error), max(worst_rel, error / largest if largest else error)
         text = f"abs {absolute:g} + rel {relative:g}"
         if error > allowed:
-            return Judgement(False, f"output {index} is off by up to {error:.3g} where the largest value is {largest:.3g}", worst_abs, worst_rel, text)
+            return Judgement(
+                False, f"output {index} is off by up to {error:.3g} where the largest value is {largest:.3g}", worst_abs, worst_rel, text
+            )
     return Judgement(True, "", worst_abs, worst_rel, text)
 
 

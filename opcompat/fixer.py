@@ -23,7 +23,7 @@ class FixError(Exception):
 
 def _broken(report: Report) -> dict[str, NodeFinding]:
     """Return path -> finding of main-graph nodes that break somewhere and have an executable workaround."""
-    found = {}
+    found: dict[str, NodeFinding] = {}
     for target in report.targets:
         for node in target.nodes:
             if node.verdict in ("breaks", "falls_back") and any(w.executable for w in node.workarounds):
@@ -116,5 +116,3 @@ def _save(proto: Any, out: Path) -> None:
         raise ModelError(f"{out} cannot be written: {error.strerror}") from None
     except ValueError:  # over protobuf's 2 GB
         onnx.save(proto, out, save_as_external_data=True, location=f"{out.name}.data")
-
-

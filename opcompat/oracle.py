@@ -1,5 +1,7 @@
 """Reference outputs of probes from the two oracles (ONNX's ReferenceEvaluator, ONNX Runtime with optimisations off), kept by digest."""
 
+import hashlib
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,9 +55,9 @@ def references(probes: Sequence[Probe], progress: Callable[[int, int], None] = l
     for name, (runtime_name, options) in ORACLES.items():
         runtime = all_runtimes()[runtime_name]
         found = env.install(runtime)
-        key = next(iter(found.packages.values()), "") or _onnx_version()
-        pinned = runtime.PACKAGES.get("onnxruntime", key)
-        folders[name] = env.cache() / "answers" / f"{name}-{pinned}"
+        version = next(iter(runtime.PACKAGES.values()), "") or _onnx_version()
+        source = hashlib.sha256(Path(inspect.getfile(runtime)).read_bytes()).hexdigest()[:8]
+        folders[name] = env.cache() / "answers" / f"{name}-{version}-{source}"
         missing = [p for p in probes if not (folders[name] / f"{p.digest}.json").exists()]
         finished += len(probes) - len(missing)
         progress(finished, total)

@@ -88,7 +88,9 @@ def _attributes(proto: Any) -> Mapping[str, Any]:
     return {a.name: (a.i, a.s, tuple(a.ints)) for a in proto.attribute if a.type in (2, 3, 7)}
 
 
-def _node(template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound, covered: dict[int, None]) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _node(
+    template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound, covered: dict[int, None]
+) -> Iterator[tuple[Bound, dict[int, None]]]:
     if mine.op_type != theirs.op_type or mine.domain != theirs.domain or len(mine.input) != len(theirs.input):
         return
     if _attributes(mine) != _attributes(theirs):
@@ -100,7 +102,9 @@ def _node(template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound
         yield from _inputs(template, list(zip(mine.input, order, strict=True)), scope, bound, {**covered, id(theirs): None})
 
 
-def _inputs(template: Template, pairs: list[tuple[str, str]], scope: Scope, bound: Bound, covered: dict[int, None]) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _inputs(
+    template: Template, pairs: list[tuple[str, str]], scope: Scope, bound: Bound, covered: dict[int, None]
+) -> Iterator[tuple[Bound, dict[int, None]]]:
     if not pairs:
         yield bound, covered
         return
@@ -109,7 +113,9 @@ def _inputs(template: Template, pairs: list[tuple[str, str]], scope: Scope, boun
         yield from _inputs(template, rest, scope, next_bound, next_covered)
 
 
-def _value(template: Template, mine: str, scope: Scope, theirs: str, bound: Bound, covered: dict[int, None]) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _value(
+    template: Template, mine: str, scope: Scope, theirs: str, bound: Bound, covered: dict[int, None]
+) -> Iterator[tuple[Bound, dict[int, None]]]:
     if bound.get(mine, theirs) != theirs:
         return
     if mine in bound or not mine:
@@ -124,7 +130,5 @@ def _value(template: Template, mine: str, scope: Scope, theirs: str, bound: Boun
             yield from _node(template, maker, scope, other, bound, covered)
         return
     value = template.scope.value(mine)
-    if mine in template.inputs:
-        yield bound, covered
-    elif scope.value(theirs).const and (_scalar(value) is None or _scalar(value) == _scalar(scope.value(theirs))):
+    if mine in template.inputs or (scope.value(theirs).const and (_scalar(value) is None or _scalar(value) == _scalar(scope.value(theirs)))):
         yield bound, covered

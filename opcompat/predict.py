@@ -61,10 +61,6 @@ def difference(a: Facts, b: Facts) -> Difference:
     return frozenset(name for name, _ in a.items() ^ b.items())
 
 
-def _is_number(value: Fact | None) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _has(facts: Facts, cause: Mapping[str, Fact]) -> bool:
     return all(facts.get(name) == value for name, value in cause.items())
 
@@ -80,7 +76,7 @@ def causes(evidence: Sequence[Evidence]) -> dict[str, dict[str, Fact] | None]:
             found[failed.probe] = {} if sum(e.bad for e in evidence) >= REFUSES_ALL else None
             continue
         blamed = None
-        for size, names in sorted(((len(d), sorted(d)) for d in {difference(failed.facts, g.facts) for g in good}))[:8]:
+        for size, names in sorted((len(d), sorted(d)) for d in {difference(failed.facts, g.facts) for g in good})[:8]:
             candidate = {n: failed.facts[n] for n in names if n in failed.facts}
             if 0 < size <= MAX_CAUSE and candidate and not any(_has(g.facts, candidate) for g in good):
                 blamed = candidate
@@ -142,8 +138,8 @@ def _covered(name: str, value: Fact | None, passing: Sequence[tuple[int, str, Di
     seen = [e.facts.get(name) for _, _, _, e in passing]
     if value in seen and not (isinstance(value, bool) ^ any(isinstance(s, bool) for s in seen if s == value)):
         return True
-    numbers = [s for s in seen if _is_number(s)]
-    return _is_number(value) and bool(numbers) and min(numbers) <= value <= max(numbers)  # type: ignore[type-var,operator]
+    numbers = [s for s in seen if isinstance(s, int) and not isinstance(s, bool)]
+    return isinstance(value, int) and not isinstance(value, bool) and bool(numbers) and min(numbers) <= value <= max(numbers)
 
 
 # ---- claims --------------------------------------------------------------------------------------------------------------------------
@@ -154,7 +150,9 @@ def holds(condition: Any, value: Fact | None) -> bool:
     if isinstance(condition, dict):
         if "not" in condition:
             return not holds(condition["not"], value)
-        return _is_number(value) and condition.get("min", value) <= value <= condition.get("max", value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return bool(condition.get("min", value) <= value <= condition.get("max", value))
     if isinstance(condition, list):
         return any(holds(c, value) for c in condition)
     return bool(type(condition) is type(value) and condition == value)
@@ -175,7 +173,7 @@ class Claim:
 
 def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim] = ()) -> tuple[Prediction, Claim | None]:
     """Return what a document says of a node, and the row that decided. `general` rows limit every operator."""
-    facts = {**facts, "rank.max": max((v for n, v in facts.items() if n.endswith(".rank") and _is_number(v)), default=0)}
+    facts = {**facts, "rank.max": max((v for n, v in facts.items() if n.endswith(".rank") and isinstance(v, int)), default=0)}
     speaking = [c for c in claims if all(n in facts and holds(v, facts[n]) for n, v in c.when.items())]
     if not speaking:
         if claims:

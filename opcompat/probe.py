@@ -50,7 +50,7 @@ class Probe:
 
     @cached_property
     def model(self) -> bytes:
-        return self.proto.SerializeToString(deterministic=True)
+        return bytes(self.proto.SerializeToString(deterministic=True))
 
     @cached_property
     def digest(self) -> str:
@@ -204,16 +204,23 @@ def finish(
     dynamic: Mapping[str, Sequence[int | str]] | None = None,
     domains: Mapping[str, int] | None = None,
     output_dtypes: Sequence[str] | None = None,
+    output_shapes: Sequence[Sequence[int | str]] | None = None,
 ) -> onnx.ModelProto:
-    """Return the checked model of a graph, with every shape that onnx infers written in (some runtimes refuse outputs without one)."""
+    """Return the checked model of a graph, with every shape that onnx infers written in (some runtimes refuse outputs without one).
+
+    output_dtypes and output_shapes declare what onnx cannot infer: operators of other domains, computed shapes.
+    """
     dynamic = dynamic or {}
     infos = [
-        helper.make_tensor_value_info(n, onnx.TensorProto.STRING if a.dtype == object else helper.np_dtype_to_tensor_dtype(a.dtype), list(dynamic.get(n, a.shape)))
+        helper.make_tensor_value_info(
+            n, onnx.TensorProto.STRING if a.dtype == object else helper.np_dtype_to_tensor_dtype(a.dtype), list(dynamic.get(n, a.shape))
+        )
         for n, a in inputs.items()
     ]
     names = {name: number for number, name in models.DTYPES.items()}
     dtypes = [names[d] for d in output_dtypes] if output_dtypes else [0] * len(outputs)
-    made = [helper.make_tensor_value_info(n, d, None) if d else onnx.ValueInfoProto(name=n) for n, d in zip(outputs, dtypes, strict=True)]
+    shapes = output_shapes or [None] * len(outputs)
+    made = [helper.make_tensor_value_info(n, d, s) if d else onnx.ValueInfoProto(name=n) for n, d, s in zip(outputs, dtypes, shapes, strict=True)]
     built = helper.make_graph(graph.nodes, "probe", infos, made, graph.initializers)
     opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, v) for d, v in (domains or {}).items())]
     proto = helper.make_model(built, opset_imports=opsets, producer_name="opcompat")
@@ -237,6 +244,7 @@ def single_op(
     tolerance: Tolerance | None = None,
     answer: Answer | None = None,
     output_dtypes: Sequence[str] | None = None,
+    output_shapes: Sequence[Sequence[int | str]] | None = None,
     **attributes: Any,
 ) -> Probe:
     """Return a probe of one node. Inputs come in schema order: an array is fed at run time, a Const is an initializer, None is omitted.
@@ -257,7 +265,7 @@ def single_op(
         alone = finish(graph, feeds, ends, opset, dynamic, domains)
         channels = alone.graph.output[0].type.tensor_type.shape.dim[1].dim_value
         ends[0] = graph("Conv", ends[0], const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(0.75)))
-    proto = finish(graph, feeds, ends, opset, dynamic, domains, output_dtypes)
+    proto = finish(graph, feeds, ends, opset, dynamic, domains, output_dtypes, output_shapes)
     suffix = ",between=Conv" if context else ""
     return Probe(f"{family}/{op_type}:{name}{suffix}", family, proto, feeds, graph.marked, "", context, tolerance, answer)
 
@@ -275,12 +283,13 @@ def pattern(
     tolerance: Tolerance | None = None,
     answer: Answer | None = None,
     output_dtypes: Sequence[str] | None = None,
+    output_shapes: Sequence[Sequence[int | str]] | None = None,
 ) -> Probe:
     """Return a probe of a few operators. If `make` marked a node, the probe is about that node in this surrounding (QDQ); else about the pattern."""
     graph = Graph()
     ends = make(graph)
     ends = [ends] if isinstance(ends, str) else list(ends)
-    proto = finish(graph, inputs, ends, opset, dynamic, domains, output_dtypes)
+    proto = finish(graph, inputs, ends, opset, dynamic, domains, output_dtypes, output_shapes)
     return Probe(f"{family}/{pattern_name}:{name}", family, proto, dict(inputs), graph.marked, pattern_name, False, tolerance, answer)
 
 

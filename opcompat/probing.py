@@ -41,7 +41,14 @@ def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int
     with console.status("loading probes"):
         work = campaign.plan(names, _probes(families, sample), store.runs_folder(), again=not due)
     counts: dict[str, Counter[str]] = {w.target: Counter() for w in work}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console) as bars:
         oracle_bar = bars.add_task("reference answers", total=1, note="")
         tasks = {w.target: bars.add_task(w.target, total=len(w.probes), note=w.unavailable[:60], visible=not w.unavailable) for w in work}
@@ -52,7 +59,9 @@ def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int
                 text = " ".join(f"{n} {o}" for o, n in counts[target].most_common())
                 bars.update(tasks[target], advance=1, note=text)
 
-        unavailable = campaign.run(work, store.runs_folder(), note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout)
+        unavailable = campaign.run(
+            work, store.runs_folder(), note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout
+        )
     for target, reason in unavailable.items():
         console.print(f"{target}: unavailable: {reason}", style="yellow", highlight=False, markup=False)
     return 2 if len(unavailable) == len(work) else 0

@@ -169,7 +169,9 @@ def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
         console.print(Text(f"note: {note}", "yellow"))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading in ("target", "evidence", "first") else "right", no_wrap=True, min_width=min(len(heading), 7))
+        table.add_column(
+            heading, justify="left" if heading in ("target", "evidence", "first") else "right", no_wrap=True, min_width=min(len(heading), 7)
+        )
     for target in report.targets:
         cells = _summary(target)
         numbers = [Text(c, "dim" if c == "0" else STYLES[v]) for c, v in zip(cells[1:6], _COLUMNS, strict=True)]

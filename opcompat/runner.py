@@ -1,5 +1,6 @@
 """The parent: feeds probes to a child, watches its stages, and decides what silence means. The child may die at any moment."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -98,10 +99,8 @@ class Child:
         self.selector.close()
         self.replies.close()
         if self.process.stdin:
-            try:
+            with contextlib.suppress(OSError):
                 self.process.stdin.close()
-            except OSError:
-                pass
         self.log.unlink(missing_ok=True)
 
     def send(self, number: int, probe: Probe) -> None:
@@ -121,12 +120,10 @@ class Child:
             "id": str(number), "model": str(model), "inputs": inputs, "outputs": [o.name for o in probe.proto.graph.output],
             "scratch": str(self.scratch), "log": str(self.log),
         }  # fmt: skip
-        try:
-            assert self.process.stdin is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
             self.process.stdin.write((json.dumps(job) + "\n").encode())
             self.process.stdin.flush()
-        except OSError:
-            pass
 
     def event(self, seconds: float) -> dict[str, Any] | None:
         """Return the next event, None when time runs out. Raises EOFError when the child is gone."""
@@ -309,7 +306,8 @@ def canaries() -> tuple[Probe, Probe]:
     node = helper.make_node("NoSuchOperator", ["X"], ["Y"], domain="opcompat.nowhere")
     info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, array.shape) for n in "XY"]
     proto = helper.make_model(
-        helper.make_graph([node], "probe", info[:1], info[1:]), opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("opcompat.nowhere", 1)]
+        helper.make_graph([node], "probe", info[:1], info[1:]),
+        opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("opcompat.nowhere", 1)],
     )
     proto.ir_version = 8
     return good, Probe("canary/NoSuchOperator", "canary", proto, {"X": array}, 0)

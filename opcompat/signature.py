@@ -1,10 +1,12 @@
 """Node -> facts: what decides whether a runtime takes an operator. Probes and the checker use this one function, so they can be compared.
 
-Facts are flat and scalar. `X.rank` speaks of the input the schema calls X, `dtype` of the type variable T (`T1.dtype` of T1), a bare
-name of an attribute or of a relation (`grouping`, `padding`, `broadcast`...). Raw shapes and channel counts are left out on purpose: they seldom decide support.
+Facts are flat and scalar. `X.rank` speaks of the input the schema calls X, `dtype` of the type variable T (`T1.dtype` of T1), a bare name
+of an attribute or of a relation (`grouping`, `padding`, `broadcast`...). Raw shapes and channel counts are left out on purpose: they seldom
+decide support.
 Schemas: https://onnx.ai/onnx/operators/
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +18,7 @@ from opcompat.model import DTYPES, Node, Value
 Fact = str | int | bool
 Facts = dict[str, Fact]
 
-_KIND_FLOAT, _KIND_INT, _KIND_STRING, _KIND_TENSOR, _KIND_INTS = 1, 2, 3, 4, 7
+_KIND_FLOAT, _KIND_INT, _KIND_STRING, _KIND_TENSOR, _KIND_GRAPH, _KIND_INTS = 1, 2, 3, 4, 5, 7
 
 
 @lru_cache(maxsize=None)
@@ -111,7 +113,7 @@ def _typed(data: Any, raw: bytes, code: str) -> list[float]:
     if data:
         return list(data)
     size = {"q": 8, "i": 4, "f": 4, "d": 8}[code]
-    return list(memoryview(raw[: len(raw) // size * size]).cast(code))
+    return [value for (value,) in struct.iter_unpack(f"<{code}", raw[: len(raw) // size * size])]
 
 
 # ---- one node ------------------------------------------------------------------------------------------------------------------
@@ -234,12 +236,25 @@ def signature(node: Node) -> Facts:
     _attribute_facts(view)
     if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
         facts["quantised"] = _quantised(node)
+        if facts["quantised"] != "none" and (grain := _weights_quantised(node)):
+            facts["weights quantised"] = grain
     return facts
 
 
 def _attribute_facts(view: View) -> None:
     """Turn the attributes that no relation took into facts: floats count only as default or other, lists by their length."""
     defaults = _defaults(*view.key)
+    for attribute in view.node.proto.attribute:
+        if attribute.type == _KIND_TENSOR:
+            view.facts[f"{attribute.name}.dtype"] = DTYPES.get(attribute.t.data_type, "unknown")
+            view.facts[f"{attribute.name}.rank"] = len(attribute.t.dims)
+        elif attribute.type == _KIND_GRAPH:
+            body = attribute.g
+            inside = {o for n in body.node for o in n.output} | {t.name for t in body.initializer} | {i.name for i in body.input}
+            outside = any(i not in inside for n in body.node for i in n.input if i)
+            nested = any(a.type == _KIND_GRAPH for n in body.node for a in n.attribute)
+            view.facts["body reads outside"] = outside or bool(view.facts.get("body reads outside"))
+            view.facts["body has inner bodies"] = nested or bool(view.facts.get("body has inner bodies"))
     for name, value in view.attributes.items():
         if value is None or name in view.facts:
             continue
@@ -274,6 +289,15 @@ def _quantised(node: Node) -> str:
     readers = [r for o in proto.output for r in scope.consumers.get(o, [])]
     closed = bool(readers) and all(r.op_type == "QuantizeLinear" for r in readers)
     return stored if closed else f"{stored} open"
+
+
+def _weights_quantised(node: Node) -> str:
+    """Say how finely the stored constant behind the second input is scaled; empty where there is none."""
+    maker = node.scope.producer.get(node.proto.input[1]) if len(node.proto.input) > 1 else None
+    if maker is None or maker.op_type != "DequantizeLinear" or not node.scope.value(maker.input[0]).const:
+        return ""
+    shape = node.scope.value(maker.input[1]).shape
+    return "" if shape is None else "per tensor" if shape in ((), (1,)) else "per channel" if len(shape) == 1 else "per block"
 
 
 # ---- relations, by operator ---------------------------------------------------------------------------------------------------
@@ -376,22 +400,34 @@ def _reshape(view: View) -> None:
         view.facts["output rank"] = len(view.output.shape)
 
 
+def _places(axes: list[float] | None, rank: int | None) -> str:
+    """Name several axes by their places: one place, or `several`."""
+    found = {place(a, rank) for a in axes or []}
+    return "none" if not found else found.pop() if len(found) == 1 else "several"
+
+
 @relation("Slice")
 def _slice(view: View) -> None:
-    steps, starts, rank = view.numbers("steps"), view.numbers("starts"), view.rank("data")
+    steps, starts, ends, axes = (view.numbers(n) for n in ("steps", "starts", "ends", "axes"))
+    rank, shape = view.rank("data"), view.shape("data")
     if "starts" in view.attributes:
-        starts, _, axes = view.take("starts", "ends", "axes")
-    else:
-        axes = view.numbers("axes")
+        starts, ends, axes = view.take("starts", "ends", "axes")
     if steps:
         view.facts["step"] = "negative" if min(steps) < 0 else "one" if max(steps) == 1 else "over one"
     elif "steps" not in view.inputs:
         view.facts["step"] = "one"
     if starts is not None:
+        axes = axes or list(range(len(starts)))
         view.facts["start.negative"] = any(s < 0 for s in starts)
+        view.facts["axes"] = _places(axes, rank)
         view.facts["axes.count"] = len(starts)
-    if axes:
-        view.facts["slices batch"] = any(place(a, rank) == "batch" for a in axes)
+        view.facts["axes.negative"] = any(a < 0 for a in axes)
+        if ends and shape and len(axes) == len(ends):
+            sizes = [shape[int(a)] for a in axes if -len(shape) <= a < len(shape)]
+            beyond = any(s is not None and e > s for e, s in zip(ends, sizes, strict=False))
+            view.facts["end"] = "negative" if min(ends) < 0 else "beyond the dimension" if beyond else "inside"
+    if view.output.shape is not None and 0 in view.output.shape:
+        view.facts["empty result"] = True
 
 
 @relation("Pad")
@@ -403,9 +439,12 @@ def _pad(view: View) -> None:
     if values:
         half = len(values) // 2
         padded = [i for i in range(half) if values[i] or values[i + half]]
-        places = [int(axes[i]) if axes else i for i in padded]
+        places = [int(axes[i]) if axes and i < len(axes) else i for i in padded]
         view.facts["pads.negative"] = min(values) < 0
-        view.facts["pads batch or channel"] = any(place(p, rank) in ("batch", "channel") for p in places) if rank and rank > 2 else False
+        if rank and rank > 2:
+            outside = {place(p, rank) for p in places} & {"batch", "channel"}
+            view.facts["pads"] = "nothing" if not padded else "spatial" if not outside else "batch" if "batch" in outside else "channel"
+        view.facts["padding"] = "symmetric" if values[:half] == values[half:] else "asymmetric"
 
 
 @relation("Gather", "GatherElements", "ScatterElements", "GatherND", "ScatterND", "Scatter")
@@ -459,6 +498,9 @@ def _binary(view: View) -> None:
     values = list(view.inputs.values())
     if len(values) > 1:
         _broadcast(view, values[0], values[1])
+    if view.node.op_type == "Pow":
+        exponent = view.numbers("Y")
+        view.facts["exponent"] = f"{exponent[0]:g}" if exponent and len(set(exponent)) == 1 else "several" if exponent else "computed"
 
 
 @relation("Max", "Min", "Sum", "Mean")
@@ -543,7 +585,11 @@ def _nms(view: View) -> None:
 @relation("Einsum")
 def _einsum(view: View) -> None:
     (equation,) = view.take("equation")
-    text = str(equation or "").replace(" ", "")
+    letters: dict[str, str] = {}
+    text = "".join(
+        letters.setdefault(c, "abcdefghijklmnopqrstuvwxyz"[len(letters) % 26]) if c.isalpha() else c for c in str(equation or "") if c != " "
+    )
+    view.facts["equation"] = text[:40]
     left, _, right = text.partition("->")
     terms = left.split(",")
     view.facts["terms"] = len(terms)
@@ -568,6 +614,35 @@ def _recurrent(view: View) -> None:
     activations, _, _, clip, _ = view.take("activations", "activation_alpha", "activation_beta", "clip", "hidden_size")
     view.facts["activations"] = "given" if activations else "default"
     view.facts["clip"] = clip is not None
+
+
+@relation("CumSum", "CumProd")
+def _cumulative(view: View) -> None:
+    axis = view.numbers("axis")
+    view.facts["axis"] = place(axis[0], view.rank("x")) if axis else "computed"
+
+
+@relation("Gemm")
+def _gemm(view: View) -> None:
+    c, out = view.shape("C"), view.output.shape
+    if c is not None:
+        whole = tuple(c) == tuple(out or ()) and len(c) == 2
+        view.facts["C.form"] = "scalar" if all(d == 1 for d in c) else "full" if whole else "column" if len(c) == 2 and c[1] == 1 else "row"
+
+
+@relation("Expand", "Tile")
+def _expand(view: View) -> None:
+    before, after = view.shape("input"), view.output.shape
+    if before is not None and after is not None and len(before) == len(after):
+        view.facts["grows"] = _places([i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x != y], len(after))
+    elif before is not None and after is not None:
+        view.facts["grows"] = "rank"
+
+
+@relation("ConstantOfShape")
+def _constant_of_shape(view: View) -> None:
+    if view.output.shape is not None:
+        view.facts["output rank"] = len(view.output.shape)
 
 
 @relation("Clip")

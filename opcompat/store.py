@@ -12,7 +12,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def runs_folder() -> Path:
 
 
 # ---- run files -----------------------------------------------------------------------------------------------------------------------
+
 
 def host() -> dict[str, Any]:
     """Describe this machine as far as it may decide a result: OS, architecture, CPU model and the vector extensions it has."""
@@ -120,12 +121,15 @@ def read_run(path: Path) -> tuple[Run, list[Result]] | None:
         head = TypeAdapter(dict[str, Run]).validate_json(lines[0])
         adapter = TypeAdapter(Result)
         results = []
-        for number, line in enumerate(lines[1:], 2):
+        for line in lines[1:]:
+            number += 1
             results.append(adapter.validate_json(line))
         return head["run"], results
     except (ValidationError, KeyError, ValueError) as error:
         first = str(error).splitlines()[0] if not isinstance(error, ValidationError) else error.errors()[0]["msg"]
-        raise StoreError(f"{path}, line {number}: not a valid {'result' if number > 1 else 'run header'} ({first}){' and torn' if torn else ''}") from None
+        raise StoreError(
+            f"{path}, line {number}: not a valid {'result' if number > 1 else 'run header'} ({first}){' and torn' if torn else ''}"
+        ) from None
 
 
 def read_runs(folder: Path) -> Iterator[tuple[Path, Run, list[Result]]]:
@@ -240,18 +244,31 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
             for p in sorted(known.values(), key=lambda p: p.id):
                 oracle, since = oracles.get(p.digest, ""), p.facts.get("since_version")
                 facts = json.dumps(p.facts, sort_keys=True)
-                row = (p.id, p.digest, p.family, p.domain, p.op_type, p.opset, since, int(p.context), oracle, int(oracle == "none"), facts, zlib.compress(p.model, 9))
+                row = (
+                    p.id,
+                    p.digest,
+                    p.family,
+                    p.domain,
+                    p.op_type,
+                    p.opset,
+                    since,
+                    int(p.context),
+                    oracle,
+                    int(oracle == "none"),
+                    facts,
+                    zlib.compress(p.model, 9),
+                )
                 db.execute(f"INSERT INTO probes VALUES ({','.join('?' * 12)})", row)
             blame = _blame(latest, known, newest)
             for (probe, target, version), (number, r) in sorted(latest.items()):
                 current = int(version == newest[target])
                 cause = blame.get((probe, target)) if current else None
-                row = (
+                values = (
                     probe, target, number, version, current, r.outcome, r.stage, r.placement, None if cause is None else json.dumps(cause, sort_keys=True),
                     r.message, group_message(r.message), r.error_class, json.dumps(r.units), r.max_abs, r.max_rel, r.tolerance, r.oracle,
                     json.dumps(r.times_ms, sort_keys=True), r.attempts, r.agreeing, r.stderr, r.started,
                 )  # fmt: skip
-                db.execute(f"INSERT INTO results VALUES ({','.join('?' * 22)})", row)
+                db.execute(f"INSERT INTO results VALUES ({','.join('?' * 22)})", values)
             counts = {
                 "probes": len(known), "results": len(latest), "targets": db.execute("SELECT COUNT(*) FROM targets").fetchone()[0],
                 "claims": db.execute("SELECT COUNT(*) FROM claims").fetchone()[0],
@@ -271,7 +288,7 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
 def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[str, str], declared: Mapping[str, Any], claims: list[Any]) -> None:
     rows: dict[str, tuple[Any, ...]] = {}
     row_number = 0
-    for header, listed in claims:
+    for header, _ in claims:
         runtime, device = header.target.split("/")
         source = f"{header.publisher}: {header.title} ({header.version}, {header.date})"
         rows[header.target] = (
@@ -297,7 +314,9 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
             db.execute("INSERT INTO claims VALUES (?,?,?,?,?,?,?,?,?,?)", (row_number, header.target, c.domain, c.op_type, c.status, *texts))
 
 
-def _blame(latest: Mapping[tuple[str, str, str], tuple[int, Result]], known: Mapping[str, Any], newest: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+def _blame(
+    latest: Mapping[tuple[str, str, str], tuple[int, Result]], known: Mapping[str, Any], newest: Mapping[str, str]
+) -> dict[tuple[str, str], Any]:
     """Return (probe, target) -> the facts blamed for a failure, over the newest version of each target."""
     groups: dict[tuple[str, str, str], list[Evidence]] = {}
     for (probe, target, version), (_, result) in sorted(latest.items()):
@@ -379,7 +398,7 @@ class Base:
     def targets(self) -> dict[str, Target]:
         """Return every target by name."""
         sql = "SELECT target, evidence, newest, about, aliases, requires, related, fallback, source, last_run FROM targets"
-        made = (Target(*r[:4], tuple(json.loads(r[4])), r[5], tuple(json.loads(r[6])), *r[7:]) for r in self._rows(sql))
+        made = (Target(*r[:4], tuple(json.loads(r[4])), r[5], tuple(json.loads(r[6])), r[7], r[8], r[9]) for r in self._rows(sql))
         return {t.target: t for t in made}
 
     def evidence(self, op_types: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, Operator], list[Evidence]]:

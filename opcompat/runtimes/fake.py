@@ -15,11 +15,11 @@ class Runtime:
     ALIASES = ()  # other names that people type for all its targets
     HIDDEN = True  # not offered to users
     PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
-    PACKAGES = {}  # package -> pinned version; the first one names the runtime's version
+    PACKAGES: dict = {}  # package -> pinned version; the first one names the runtime's version
     LICENCE = ""  # what a user must accept before the environment is installed
     SIZE_MB = 0  # of the environment on disk
     NEEDS = ""  # hardware or system software without which it is unavailable
-    TARGETS = {"fake/cpu": {}}  # target -> options handed to __init__ and recorded with every result
+    TARGETS: dict = {"fake/cpu": {}}  # target -> options handed to __init__ and recorded with every result
     ABOUT = "A stand-in for tests."
 
     def __init__(self, options):
@@ -37,7 +37,8 @@ class Runtime:
         A refusal is an exception in the SDK's own words. Raise an exception class called CannotFeed where the fault is this file's.
         """
         stage("load")
-        text = open(model, "rb").read()
+        with open(model, "rb") as file:
+            text = file.read()
         for word, act in self.options.get("acts", {}).items():
             if word.encode() in text:
                 self.act(act)

@@ -34,7 +34,7 @@ class Runtime:
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         dnn = self.cv2.dnn
-        for name, dtype in dtypes.items():
+        for dtype in dtypes.values():
             if dtype in ("string", "bfloat16", "int4", "uint4") or dtype.startswith("float8"):
                 raise CannotFeed("the Python binding takes no %s input" % dtype)
         stage("load")

@@ -57,7 +57,7 @@ class Runtime:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         options.add_provider_for_devices(self.devices, self.provider)
-        for name, dtype in dtypes.items():
+        for dtype in dtypes.values():
             if dtype not in ("string", "bool") and not hasattr(np, dtype):
                 raise CannotFeed("the Python binding takes no %s input" % dtype)
         stage("compile")

@@ -8,11 +8,11 @@ class Runtime:
     ALIASES = ()
     HIDDEN = True
     PYTHON = ""
-    PACKAGES = {}
+    PACKAGES: dict = {}
     LICENCE = ""
     SIZE_MB = 0
     NEEDS = ""
-    TARGETS = {"reference/cpu": {}}
+    TARGETS: dict = {"reference/cpu": {}}
     ABOUT = "ONNX's reference implementation in Python, used as an oracle."
 
     def __init__(self, options):
@@ -27,10 +27,15 @@ class Runtime:
     def probe(self, model, inputs, dtypes, outputs, stage):
         import ml_dtypes
 
-        kinds = {"float8e4m3fn": "float8_e4m3fn", "float8e4m3fnuz": "float8_e4m3fnuz", "float8e5m2": "float8_e5m2", "float8e5m2fnuz": "float8_e5m2fnuz"}
-        names = {v: k for k, v in kinds.items()}
+        names = {
+            "float8_e4m3fn": "float8e4m3fn",
+            "float8_e4m3fnuz": "float8e4m3fnuz",
+            "float8_e5m2": "float8e5m2",
+            "float8_e5m2fnuz": "float8e5m2fnuz",
+        }
+        kinds = {v: k for k, v in names.items()}
         stage("load")
-        evaluator = self.onnx.reference.ReferenceEvaluator(model)
+        evaluator = self.onnx.reference.ReferenceEvaluator(model, new_ops=self.extra(model))
         stage("run")
         feeds = {}
         for name, array in inputs.items():
@@ -41,6 +46,24 @@ class Runtime:
             if isinstance(value, (list, dict)) or value is None:
                 raise TypeError("an output is not a tensor")
             array = np.asarray(value)
-            extra = hasattr(ml_dtypes, str(array.dtype))
-            made.append((array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8), names.get(str(array.dtype), str(array.dtype))) if extra else array)
+            name = str(array.dtype)
+            if hasattr(ml_dtypes, name):
+                made.append((array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8), names.get(name, name)))
+            else:
+                made.append(array)
         return made, {"placement": "native", "units": []}
+
+    def extra(self, model):
+        """DequantizeLinear before version 19 has no implementation: supply one, since every QDQ model of that age needs it."""
+        from onnx.reference.op_run import OpRun
+
+        def run(self, codes, scale, zero_point=None, axis=1, **newer):
+            around = [1] * codes.ndim
+            if scale.size > 1:
+                around[axis] = scale.size
+                scale = scale.reshape(around)
+            zero = np.float32(0) if zero_point is None else zero_point.astype(np.float32).reshape(scale.shape)
+            return (((codes.astype(np.float32) - zero) * scale).astype(np.float32).reshape(codes.shape),)
+
+        opset = next((o.version for o in self.onnx.load(model).opset_import if o.domain == ""), 19)
+        return [type("DequantizeLinear", (OpRun,), {"op_domain": "", "_run": run})] if opset < 19 else []

@@ -1,0 +1,181 @@
+"""QDQ islands: an operator between dequantised inputs and a quantised output, as quantisers write them, by stored dtype, rank, opset and weight form.
+
+The graph takes and gives float32; the probe is about the operator inside, whose facts say `quantised`.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from opcompat.probe import Const, Graph, Probe, Tolerance, const, data, describe, np_dtype, pattern, vary
+
+FAMILY = "qdq"
+BASE = {"type": "uint8", "rank": 4, "dynamic": "none", "opset": 13}
+SHAPES = {2: (6, 8), 3: (2, 6, 8), 4: (1, 8, 6, 6)}
+ZERO = {"uint8": 128, "int8": 0, "uint16": 32768, "int16": 0}
+STEPS = {"uint8": 1 / 64, "int8": 1 / 64, "uint16": 1 / 16384, "int16": 1 / 16384}
+
+
+def store(g: Graph, value: str, kind: str, span: float = 1.0) -> str:
+    """Quantise a value in about [-2 span, 2 span] and dequantise it again; return the dequantised name."""
+    scale, zero = const(np.float32(STEPS[kind] * span)), Const(np.asarray(ZERO[kind], kind))
+    return g("DequantizeLinear", g("QuantizeLinear", value, scale, zero), scale, zero)
+
+
+def held(g: Graph, array: np.ndarray, kind: str = "int8", axis: int | None = None) -> str:
+    """Weights stored as integers, one scale for all or one per index of an axis; return the dequantised name."""
+    count = array.shape[axis] if axis is not None else 0
+    scale = np.float32(0.005) if not count else (0.005 * (1 + np.arange(count) / count)).astype(np.float32)
+    around = [1] * array.ndim
+    if axis is not None:
+        around[axis] = -1
+    codes = np.clip(np.round(array / (scale.reshape(around) if count else scale)), -127, 127).astype(np_dtype(kind))
+    return g("DequantizeLinear", Const(codes), Const(scale), Const(np.zeros(count or (), np_dtype(kind))), axis=axis)
+
+
+def island(
+    op_type: str, f: dict, body: Callable[[Graph, str], str], span: float = 1.0, low: float = -1.9, high: float = 1.9, name: str = ""
+) -> Probe:
+    """A probe of the node that body marks: stored input -> body -> stored output (codes times span)."""
+    shape = SHAPES[f["rank"]]
+    base = BASE if f["rank"] == 4 or name else {**BASE}
+
+    def make(g: Graph) -> str:
+        return store(g, body(g, store(g, "X", f["type"])), f["type"], span)
+
+    reason = Tolerance(STEPS[f["type"]] * span * 1.01, 0, "one output quantum")
+    dynamic = {"X": ["N", *shape[1:]]} if f["dynamic"] == "batch" else None
+    label = ",".join(t for t in (name, describe(base, f)) if t and t != "base") or "base"
+    inputs = {"X": data(*shape, low=low, high=high)}
+    return pattern(FAMILY, op_type, label, make, inputs, opset=f["opset"], dynamic=dynamic, tolerance=reason)
+
+
+def conv(f: dict, per: str, group: int, bias: bool, relu: bool = False) -> Probe:
+    weight = data(8, 8 // group, 3, 3, low=-0.5, high=0.5)
+
+    def body(g: Graph, x: str) -> str:
+        b = None
+        if bias:
+            codes = Const(data(8, dtype="int32", low=-3000, high=3000))
+            b = g("DequantizeLinear", codes, const(np.full(8 if per == "channel" else (), 0.0001), "float32"), axis=0 if per == "channel" else None)
+        w = held(g, weight, axis=0 if per == "channel" else None)
+        made = g("Conv", x, w, b, kernel_shape=[3, 3], pads=[1] * 4, group=group if group > 1 else None, mark=True)
+        return g("Relu", made) if relu else made
+
+    kind = {1: "none", 8: "depthwise"}.get(group, "few")
+    name = f"weights per {per},group={kind},bias={bias}" + (",then=Relu" if relu else "")
+    return island("Conv", f, body, span=4.0 if group == 1 else 2.0, name=name)
+
+
+def convolutions() -> Iterator[Probe]:
+    for per in ("tensor", "channel"):
+        for group in (1, 4, 8):
+            for bias in (False, True):
+                yield conv(BASE, per, group, bias)
+    for change in ({"type": "int8"}, {"dynamic": "batch"}, {"opset": 17}, {"type": "uint16", "opset": 21}, {"type": "int16", "opset": 21}):
+        yield conv({**BASE, **change}, "channel", 1, True)
+    yield conv(BASE, "channel", 1, True, relu=True)
+
+    def transpose(g: Graph, x: str) -> str:
+        weight = held(g, data(8, 4, 3, 3, low=-0.5, high=0.5))
+        return g("ConvTranspose", x, weight, kernel_shape=[3, 3], strides=[2, 2], mark=True)
+
+    def flat(g: Graph, x: str) -> str:
+        return g("Conv", x, held(g, data(4, 6, 3, low=-0.5, high=0.5), axis=0), kernel_shape=[3], mark=True)
+
+    for kind in ("uint8", "int8"):
+        yield island("ConvTranspose", {**BASE, "type": kind}, transpose, span=4.0)
+        yield island("Conv", {**BASE, "type": kind, "rank": 3}, flat, span=4.0, name="weights per channel")
+
+
+def products() -> Iterator[Probe]:
+    for f in vary({**BASE, "rank": 2}, type=["int8", "uint16", "int16"], rank=[3, 4], dynamic=["batch"], opset=[17]):
+        f = {**f, "opset": 21 if "16" in f["type"] else f["opset"]}
+        inner = SHAPES[f["rank"]][-1]
+        weight = data(inner, 5, low=-0.5, high=0.5)
+        yield island("MatMul", f, lambda g, x, w=weight: g("MatMul", x, held(g, w), mark=True), span=4.0, name="B=constant")
+        yield island("MatMul", f, lambda g, x, w=weight: g("MatMul", x, held(g, w, axis=1), mark=True), span=4.0, name="B=per channel")
+        if f["rank"] == 2:
+            yield island("Gemm", f, lambda g, x, w=weight: g("Gemm", x, held(g, np.ascontiguousarray(w.T)), transB=1, mark=True), span=4.0)
+    square = {**BASE, "rank": 4}
+    for kind in ("uint8", "int8"):
+        yield island("MatMul", {**square, "type": kind}, lambda g, x: g("MatMul", x, x, mark=True), span=12.0, name="B=computed")
+        for op_type in ("Add", "Sub", "Mul", "Div", "Max", "Min"):
+            second = data(8, 1, 1, low=0.5, high=1.5, seed=3)
+            yield island(
+                op_type, {**square, "type": kind}, lambda g, x, o=op_type, s=second: g(o, x, held(g, s), mark=True), span=4.0, name="B=constant"
+            )
+            other = const(np.full((1, 8, 6, 6), 0.75), "float32")
+
+            def two(g: Graph, x: str, o: str = op_type, k: str = kind, shift: Const = other) -> str:
+                return g(o, x, store(g, g("Add", g("Sigmoid", x), shift), k), mark=True)
+
+            if op_type in ("Add", "Mul", "Sub"):
+                yield island(op_type, {**square, "type": kind}, two, span=3.0, name="B=computed")
+
+
+UNARY: dict[str, tuple[float, dict, tuple]] = {
+    "Relu": (1, {}, ()), "Sigmoid": (0.5, {}, ()), "Tanh": (0.5, {}, ()), "LeakyRelu": (1, {"alpha": 0.1}, ()), "HardSigmoid": (0.5, {}, ()),
+    "Clip": (1, {}, (const(0.0), const(1.5))), "Elu": (1, {}, ()), "PRelu": (1, {}, (const(np.full((8, 1, 1), 0.25), "float32"),)),
+    "MaxPool": (1, {"kernel_shape": [2, 2], "strides": [2, 2]}, ()), "AveragePool": (1, {"kernel_shape": [3, 3], "pads": [1] * 4}, ()),
+    "GlobalAveragePool": (0.5, {}, ()), "Transpose": (1, {"perm": [0, 2, 3, 1]}, ()), "Flatten": (1, {}, ()), "DepthToSpace": (1, {"blocksize": 2}, ()),
+    "SpaceToDepth": (1, {"blocksize": 2}, ()), "Reshape": (1, {}, (const([1, -1]),)), "Squeeze": (1, {}, (const([0]),)), "Unsqueeze": (1, {}, (const([0]),)),
+    "Slice": (1, {}, (const([1, 2]), const([7, 6]), const([1, 3]))), "Pad": (1, {}, (const([0, 0, 1, 1, 0, 0, 1, 1]), const(0.0))),
+    "Gather": (1, {"axis": 1}, (const([0, 3, 5]),)), "Softmax": (0.5, {"axis": -1}, ()), "Abs": (1, {}, ()), "Neg": (1, {}, ()),
+    "Tile": (1, {}, (const([1, 1, 2, 1]),)), "Identity": (1, {}, ()),
+}  # fmt: skip
+
+
+def unary() -> Iterator[Probe]:
+    for op_type, (span, attributes, more) in UNARY.items():
+
+        def body(g: Graph, x: str, o: str = op_type, a: dict = attributes, m: tuple = more) -> str:
+            return g(o, x, *m, **a, mark=True)
+
+        yield island(op_type, BASE, body, span)
+        yield island(op_type, {**BASE, "type": "int8"}, body, span)
+        if op_type in ("Relu", "Sigmoid", "MaxPool", "Softmax", "Reshape", "Transpose", "Clip", "GlobalAveragePool"):
+            yield island(op_type, {**BASE, "dynamic": "batch"}, body, span)
+            yield island(op_type, {**BASE, "type": "uint16", "opset": 21}, body, span)
+            yield island(op_type, {**BASE, "type": "int16", "opset": 21}, body, span)
+        if op_type in ("Relu", "Sigmoid", "Tanh", "Softmax"):
+            yield island(op_type, {**BASE, "rank": 2}, body, span)
+            yield island(op_type, {**BASE, "rank": 3}, body, span)
+
+
+def others() -> Iterator[Probe]:
+    eight = const(np.linspace(0.5, 1.5, 8), "float32")
+    for kind in ("uint8", "int8"):
+        f = {**BASE, "type": kind}
+        yield island("Concat", f, lambda g, x, k=kind: g("Concat", x, store(g, g("Sigmoid", x), k), axis=1, mark=True))
+        yield island("HardSwish", {**f, "opset": 14}, lambda g, x: g("HardSwish", x, mark=True))
+        yield island("Gelu", {**f, "opset": 20}, lambda g, x: g("Gelu", x, mark=True))
+        yield island("ReduceMean", f, lambda g, x: g("ReduceMean", x, axes=[2, 3], mark=True))
+        yield island("ReduceMean", {**f, "opset": 18}, lambda g, x: g("ReduceMean", x, const([2, 3]), mark=True))
+        yield island("InstanceNormalization", f, lambda g, x: g("InstanceNormalization", x, eight, eight, mark=True), span=2.0)
+        yield island(
+            "BatchNormalization", {**f, "opset": 15}, lambda g, x: g("BatchNormalization", x, eight, eight, eight, eight, mark=True), span=2.0
+        )
+        for rank in (2, 3):
+            layer = {**f, "rank": rank, "opset": 17}
+            yield island("LayerNormalization", layer, lambda g, x: g("LayerNormalization", x, eight, eight, mark=True), span=2.0)
+        for mode in ("nearest", "linear"):
+
+            def resize(g: Graph, x: str, m: str = mode) -> str:
+                more = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if m == "nearest" else {}
+                return g("Resize", x, None, const([1.0, 1.0, 2.0, 2.0]), mode=m, mark=True, **more)
+
+            yield island("Resize", f, resize, name=f"mode={mode}")
+
+        def split(g: Graph, x: str, k: str = kind) -> str:
+            first, second = g("Split", x, outputs=2, axis=1, mark=True)
+            return g("Concat", store(g, second, k), store(g, first, k), axis=1)
+
+        yield island("Split", f, split)
+
+
+def probes() -> Iterator[Probe]:
+    yield from convolutions()
+    yield from products()
+    yield from unary()
+    yield from others()

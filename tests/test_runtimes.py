@@ -1,0 +1,70 @@
+"""Real SDKs in their own environments answer as recorded: a sample of every family on every measured target."""
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from opcompat import campaign, env, probe, store
+from opcompat.outcome import OWN_FAULT, Result
+from opcompat.runtimes import all_runtimes, measured_targets
+
+pytestmark = pytest.mark.runtimes
+EVERY = 40
+SAME = 0.97
+"""Share of outcomes that must equal the recorded ones: another CPU may flip a few."""
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[probe.Probe]:
+    return sorted(probe.load(), key=lambda p: p.digest)[::EVERY]
+
+
+@pytest.fixture(scope="module", params=[n for n, r in all_runtimes().items() if not r.HIDDEN])
+def ran(request: pytest.FixtureRequest, sample: list[probe.Probe], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
+    """Target -> results of the sample, for all targets of one runtime."""
+    runtime = all_runtimes()[request.param]
+    env.install(runtime)
+    results: dict[str, list[Result]] = {t: [] for t in runtime.TARGETS}
+    folder = tmp_path_factory.mktemp("runs")
+    work = campaign.plan(list(runtime.TARGETS), sample, folder)
+    assert all(len(w.probes) == len(sample) for w in work)
+    unavailable = campaign.run(work, folder, lambda t, r: results[t].append(r) if r else None, lambda *_: None)
+    assert unavailable == {}
+    assert all(not w.probes for w in campaign.plan(list(runtime.TARGETS), sample, folder)), "what is recorded is not due again"
+    return results
+
+
+def test_outcomes_are_as_recorded(ran: dict[str, list[Result]]) -> None:
+    with sqlite3.connect(store.database_path()) as db:
+        recorded = {(p, t): o for p, t, o in db.execute("SELECT probe, target, outcome FROM results WHERE current")}
+    for target, results in ran.items():
+        pairs = [(r.probe, r.outcome, recorded[r.probe, target]) for r in results]
+        flips = [p for p in pairs if p[1] != p[2]]
+        assert len(flips) <= (1 - SAME) * len(pairs), flips
+
+
+def test_every_target_passes_something_and_refuses_something(ran: dict[str, list[Result]]) -> None:
+    for target, results in ran.items():
+        outcomes = Counter(r.outcome for r in results)
+        assert outcomes["pass"] > len(results) / 4, (target, outcomes)
+        assert sum(outcomes[o] for o in OWN_FAULT) < len(results) / 4, (target, outcomes)
+        assert all(r.message for r in results if r.outcome not in ("pass",)), target
+
+
+def test_a_runtime_whose_licence_is_not_accepted_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPCOMPAT_CACHE", str(tmp_path))
+    monkeypatch.delenv(env.LICENCE_VARIABLE, raising=False)
+    with pytest.raises(env.EnvError, match="accept-licence qnn"):
+        env.install(measured_targets()["qnn/htp-v73"])
+
+
+def test_a_version_that_does_not_exist_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Future(measured_targets()["ort/cpu"]):  # type: ignore[misc]
+        PACKAGES = {"onnxruntime": "999.0"}
+
+    monkeypatch.setenv("OPCOMPAT_CACHE", str(tmp_path))
+    with pytest.raises(env.EnvError, match="cannot be installed") as caught:
+        env.install(Future)
+    assert "\n" not in str(caught.value) and not list((tmp_path / "envs").iterdir())
