@@ -198,7 +198,7 @@ def repro(probe: str, out: Path) -> None:
 
 
 @app.command()
-@click.option("--port", default=8001, show_default=True, type=click.IntRange(1, 65535), help="Port on this machine.")
+@click.option("--port", default=8001, show_default=True, type=click.IntRange(0, 65535), help="Port on this machine; 0 for any free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def serve(port: int, host: str) -> None:
     """Browse compat.db in Datasette, read-only."""

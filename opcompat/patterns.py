@@ -8,8 +8,13 @@ from opcompat.bare_onnx import pb
 from opcompat.model import Node, Scope, Value, of_proto
 from opcompat.signature import small_values
 
+TAKES_AXES = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "Squeeze", "Unsqueeze"})
+"""Operators whose second input says what they do, not how large things are."""
 COMMUTATIVE = frozenset({"Add", "Mul", "Sum", "Max", "Min"})
 Bound = dict[str, str]
+Covered = dict[int, None]
+Ways = Iterator[tuple[Bound, Covered]]
+"""Every way to continue: template value -> user value, and the user's nodes used so far (by id, in order)."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Match:
     name: str
     nodes: tuple[Node, ...]
     feed: Value
+    spelling: tuple[str, ...]
 
 
 def templates(patterns: Sequence[tuple[str, bytes]], operators: frozenset[str]) -> list[Template]:
@@ -73,7 +79,7 @@ def matches(template: Template, scope: Scope, taken: frozenset[str] = frozenset(
                 continue
             used.update(n.path for n in group)
             first = next(iter(template.inputs & bound.keys()), "")
-            yield Match(template.name, group, scope.value(bound.get(first, "")))
+            yield Match(template.name, group, scope.value(bound.get(first, "")), tuple(n.op_type for n in template.scope.nodes))
             break
 
 
@@ -85,16 +91,18 @@ def _closed(scope: Scope, group: Sequence[Node], root: Node) -> bool:
 
 
 def _attributes(proto: Any) -> Mapping[str, Any]:
-    return {a.name: (a.i, a.s, tuple(a.ints)) for a in proto.attribute if a.type in (2, 3, 7)}
+    return {a.name: (a.i, a.s, tuple(a.ints), round(a.f, 4)) for a in proto.attribute if a.type in (1, 2, 3, 7)}
 
 
-def _node(
-    template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound, covered: dict[int, None]
-) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _node(template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound, covered: Covered) -> Iterator[tuple[Bound, dict[int, None]]]:
     if mine.op_type != theirs.op_type or mine.domain != theirs.domain or len(mine.input) != len(theirs.input):
         return
     if _attributes(mine) != _attributes(theirs):
         return
+    if mine.op_type in TAKES_AXES and len(mine.input) > 1:
+        wanted, given = (small_values(s.value(p.input[1])) for s, p in ((template.scope, mine), (scope, theirs)))
+        if wanted != given:
+            return
     orders = [list(theirs.input)]
     if mine.op_type in COMMUTATIVE and len(mine.input) == 2:
         orders.append(orders[0][::-1])
@@ -103,7 +111,7 @@ def _node(
 
 
 def _inputs(
-    template: Template, pairs: list[tuple[str, str]], scope: Scope, bound: Bound, covered: dict[int, None]
+    template: Template, pairs: list[tuple[str, str]], scope: Scope, bound: Bound, covered: Covered
 ) -> Iterator[tuple[Bound, dict[int, None]]]:
     if not pairs:
         yield bound, covered
@@ -113,9 +121,7 @@ def _inputs(
         yield from _inputs(template, rest, scope, next_bound, next_covered)
 
 
-def _value(
-    template: Template, mine: str, scope: Scope, theirs: str, bound: Bound, covered: dict[int, None]
-) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _value(template: Template, mine: str, scope: Scope, theirs: str, bound: Bound, covered: Covered) -> Iterator[tuple[Bound, dict[int, None]]]:
     if bound.get(mine, theirs) != theirs:
         return
     if mine in bound or not mine:

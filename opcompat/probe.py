@@ -68,7 +68,7 @@ class Probe:
         if self.focus is not None:
             return signature(opened.main.nodes[self.focus])
         first = next(iter(self.proto.graph.input))
-        return pattern_facts(opened.main.value(first.name), self.opset)
+        return pattern_facts(opened.main.value(first.name), self.opset, (n.op_type for n in opened.main.nodes))
 
     @property
     def domain(self) -> str:
@@ -219,7 +219,7 @@ def finish(
     ]
     names = {name: number for number, name in models.DTYPES.items()}
     dtypes = [names[d] for d in output_dtypes] if output_dtypes else [0] * len(outputs)
-    shapes = output_shapes or [None] * len(outputs)
+    shapes: Sequence[Sequence[int | str] | None] = output_shapes or [None] * len(outputs)
     made = [helper.make_tensor_value_info(n, d, s) if d else onnx.ValueInfoProto(name=n) for n, d, s in zip(outputs, dtypes, shapes, strict=True)]
     built = helper.make_graph(graph.nodes, "probe", infos, made, graph.initializers)
     opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, v) for d, v in (domains or {}).items())]
@@ -302,17 +302,20 @@ def folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "probes"
 
 
-def families(where: Path | None = None) -> dict[str, Any]:
-    """Return family name -> module for every file of the folder, in name order."""
-    found = {}
-    for path in sorted((where or folder()).glob("[a-z]*.py")):
+def modules(where: Path) -> Iterator[tuple[str, Any]]:
+    """Yield (family name, module) for every file of the folder, in name order."""
+    for path in sorted(where.glob("[a-z]*.py")):
         spec = importlib.util.spec_from_file_location(f"opcompat_probes_{path.stem}", path)
         if spec is None or spec.loader is None:
             continue
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        found[path.stem] = module
-    return found
+        yield path.stem, module
+
+
+def families(where: Path | None = None) -> dict[str, Any]:
+    """Return family name -> module."""
+    return dict(modules(where or folder()))
 
 
 def load(only: Sequence[str] = (), where: Path | None = None) -> list[Probe]:

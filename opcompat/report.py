@@ -239,10 +239,11 @@ def to_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title><style>body{{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse}}
-td,th{{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}}dt{{color:#555;float:left;clear:left;width:6rem}}dd{{margin:0 0 .2rem 6.5rem;
-overflow-wrap:anywhere}}.breaks{{color:#b00020}}.falls_back,.slow{{color:#8a5a00}}.unknown{{color:#1a4fa0}}.works{{color:#146c2e}}</style>
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>body{{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}}
+table{{border-collapse:collapse}}td,th{{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}}
+dt{{color:#555;float:left;clear:left;width:6rem}}dd{{margin:0 0 .2rem 6.5rem;overflow-wrap:anywhere}}
+.breaks{{color:#b00020}}.falls_back,.slow{{color:#8a5a00}}.unknown{{color:#1a4fa0}}.works{{color:#146c2e}}</style>
 <h1>{title}</h1><table><tr>{head}</tr>{rows}</table>{blocks}</html>
 """
 

@@ -6,8 +6,9 @@ decide support.
 Schemas: https://onnx.ai/onnx/operators/
 """
 
+import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -88,32 +89,30 @@ def _defaults(domain: str, op_type: str, opset: int) -> dict[str, Any]:
     return out
 
 
+# data_type -> (field for typed data, struct code of raw data); float16 and bfloat16 keep their bits in int32_data
+_STORED = {
+    1: ("float_data", "f"), 2: ("int32_data", "B"), 3: ("int32_data", "b"), 4: ("int32_data", "H"), 5: ("int32_data", "h"), 6: ("int32_data", "i"),
+    7: ("int64_data", "q"), 9: ("int32_data", "?"), 10: ("int32_data", "e"), 11: ("double_data", "d"), 16: ("int32_data", "H"),
+}  # fmt: skip
+
+
 def small_values(value: Value) -> list[float] | None:
-    """Return the numbers of a small constant tensor (int or float, flattened), or None if they are not known."""
+    """Return the numbers of a small constant tensor (flattened), or None if they are not known."""
     tensor = value.tensor
-    if tensor is None:
+    if tensor is None or tensor.data_type not in _STORED:
         return None
-    count = 1
-    for dim in tensor.dims:
-        count *= dim
-    if tensor.data_type == 7:
-        found = _typed(tensor.int64_data, tensor.raw_data, "q")
-    elif tensor.data_type == 6:
-        found = _typed(tensor.int32_data, tensor.raw_data, "i")
-    elif tensor.data_type == 1:
-        found = _typed(tensor.float_data, tensor.raw_data, "f")
-    elif tensor.data_type == 11:
-        found = _typed(tensor.double_data, tensor.raw_data, "d")
+    name, code = _STORED[tensor.data_type]
+    typed = list(getattr(tensor, name))
+    if typed and tensor.data_type == 10:
+        found = [v for (v,) in struct.iter_unpack("<e", b"".join(struct.pack("<H", bits & 0xFFFF) for bits in typed))]
+    elif typed:
+        found = typed
     else:
-        return None
-    return found if len(found) == count else None
-
-
-def _typed(data: Any, raw: bytes, code: str) -> list[float]:
-    if data:
-        return list(data)
-    size = {"q": 8, "i": 4, "f": 4, "d": 8}[code]
-    return [value for (value,) in struct.iter_unpack(f"<{code}", raw[: len(raw) // size * size])]
+        size = struct.calcsize(code)
+        found = [v for (v,) in struct.iter_unpack(f"<{code}", tensor.raw_data[: len(tensor.raw_data) // size * size])]
+    if tensor.data_type == 16:
+        found = [struct.unpack("<f", struct.pack("<I", (bits & 0xFFFF) << 16))[0] for bits in found]
+    return found if len(found) == math.prod(tensor.dims) else None
 
 
 # ---- one node ------------------------------------------------------------------------------------------------------------------
@@ -659,8 +658,8 @@ def _lrn(view: View) -> None:
     view.facts["size.even"] = bool(size and size % 2 == 0)
 
 
-def pattern_facts(value: Value, opset: int) -> Facts:
-    """Return the facts of a pattern, from its first input and the model's opset."""
-    facts: Facts = {"opset": opset}
+def pattern_facts(value: Value, opset: int, operators: Iterable[str]) -> Facts:
+    """Return the facts of a pattern: its first input, the model's opset, and its spelling (the operators in the order of the probe's graph)."""
+    facts: Facts = {"opset": opset, "spelling": " ".join(operators)}
     _tensor_facts(facts, "input", "T", value)
     return facts

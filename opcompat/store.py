@@ -188,8 +188,8 @@ CREATE INDEX claims_operator ON claims (op_type, domain);
 CREATE VIEW support AS
   SELECT p.domain, p.op_type, r.target, r.version, COUNT(*) AS probes,
     SUM(r.outcome = 'pass' AND r.placement <> 'fallback') AS passed, SUM(r.outcome = 'pass' AND r.placement = 'fallback') AS fell_back,
-    SUM(r.outcome = 'fail') AS failed, SUM(r.outcome = 'wrong') AS wrong, SUM(r.outcome = 'crash') AS crashed, SUM(r.outcome = 'timeout') AS timed_out,
-    'measured' AS evidence
+    SUM(r.outcome = 'fail') AS failed, SUM(r.outcome = 'wrong') AS wrong, SUM(r.outcome = 'crash') AS crashed,
+    SUM(r.outcome = 'timeout') AS timed_out, 'measured' AS evidence
   FROM results r JOIN probes p USING (probe) WHERE r.current AND r.outcome NOT IN ('broken', 'unavailable')
   GROUP BY p.domain, p.op_type, r.target
   UNION ALL
@@ -263,8 +263,9 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
             for (probe, target, version), (number, r) in sorted(latest.items()):
                 current = int(version == newest[target])
                 cause = blame.get((probe, target)) if current else None
+                blamed = None if cause is None else json.dumps(cause, sort_keys=True)
                 values = (
-                    probe, target, number, version, current, r.outcome, r.stage, r.placement, None if cause is None else json.dumps(cause, sort_keys=True),
+                    probe, target, number, version, current, r.outcome, r.stage, r.placement, blamed,
                     r.message, group_message(r.message), r.error_class, json.dumps(r.units), r.max_abs, r.max_rel, r.tolerance, r.oracle,
                     json.dumps(r.times_ms, sort_keys=True), r.attempts, r.agreeing, r.stderr, r.started,
                 )  # fmt: skip
@@ -301,7 +302,8 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
         aliases = json.dumps(list(declared[run.target].ALIASES) if run.target in declared else [])
         if run.version == newest[run.target]:
             rows[run.target] = (
-                run.target, runtime, device, "measured", run.version, options_key(run.options), about, aliases, None, "[]", None, "measured", run.started,
+                run.target, runtime, device, "measured", run.version, options_key(run.options), about, aliases, None, "[]", None, "measured",
+                run.started,
             )  # fmt: skip
         details = (options_key(run.packages), options_key(run.options), options_key(run.host), run.opcompat, run.started, run.source)
         db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (number, run.target, run.version, *details))
@@ -398,8 +400,11 @@ class Base:
     def targets(self) -> dict[str, Target]:
         """Return every target by name."""
         sql = "SELECT target, evidence, newest, about, aliases, requires, related, fallback, source, last_run FROM targets"
-        made = (Target(*r[:4], tuple(json.loads(r[4])), r[5], tuple(json.loads(r[6])), r[7], r[8], r[9]) for r in self._rows(sql))
-        return {t.target: t for t in made}
+        found = {}
+        for target, evidence, newest, about, aliases, requires, related, fallback, source, last_run in self._rows(sql):
+            names, kin = tuple(json.loads(aliases)), tuple(json.loads(related))
+            found[target] = Target(target, evidence, newest, about, names, requires, kin, fallback, source, last_run)
+        return found
 
     def evidence(self, op_types: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, Operator], list[Evidence]]:
         """Return (target, operator) -> evidence of the newest version; the probes of one operator share their facts objects."""

@@ -1,4 +1,4 @@
-"""Quantised operators: QuantizeLinear and DequantizeLinear by stored dtype, granularity and opset; the QLinear* and *Integer forms; ORT's contrib ones."""
+"""Quantised operators: Quantize- and DequantizeLinear by stored dtype, granularity and opset; the QLinear* and *Integer forms; ORT's own."""
 
 from collections.abc import Iterator
 
@@ -118,8 +118,8 @@ def qlinear_conv(f: dict) -> Probe:
     count = 8 if f["per"] == "channel" else 0
     weight_zero = Const(np.full(8 if count else (), 0 if f["weights"] == "int8" else 128, f["weights"]))
     inputs = {
-        "x": x, "x_scale": scales(step=0.02), "x_zero_point": zero(f["activations"]), "w": Const(w), "w_scale": scales(count, 0.01), "w_zero_point": weight_zero,
-        "y_scale": scales(step=1.1 / group**0.5), "y_zero_point": zero(f["activations"]),
+        "x": x, "x_scale": scales(step=0.02), "x_zero_point": zero(f["activations"]), "w": Const(w), "w_scale": scales(count, 0.01),
+        "w_zero_point": weight_zero, "y_scale": scales(step=1.1 / group**0.5), "y_zero_point": zero(f["activations"]),
         "B": Const(data(8, dtype="int32", low=-500, high=500)) if f["bias"] else None,
     }  # fmt: skip
     rank = f["rank"]
@@ -212,8 +212,8 @@ def probes() -> Iterator[Probe]:
         yield quantize({**f, "opset": 21 if f["to"] in newer else 19 if f["to"].startswith("float8") or f["dtype"] == "float16" else f["opset"]})
     yield quantize({**Q_BASE, "to": "int8", "per": "channel", "rank": 2})
     for f in vary(
-        DQ_BASE, **{"from": ["int8", "int32", *newer, "float8e4m3fn"]}, per=["channel", "batch", "last"], rank=[1, 2, 3], zero=[False], codes=["constant"],
-        dtype=["float16"], dynamic=["batch"], opset=[10, 19, 21],
+        DQ_BASE, **{"from": ["int8", "int32", *newer, "float8e4m3fn"]}, per=["channel", "batch", "last"], rank=[1, 2, 3], zero=[False],
+        codes=["constant"], dtype=["float16"], dynamic=["batch"], opset=[10, 19, 21],
     ):  # fmt: skip
         narrow = f["from"] in ("int4", "uint4", "float8e4m3fn")
         f = {

@@ -24,7 +24,7 @@ class Workaround:
     title: str
     kind: Kind
     operators: tuple[str, ...]
-    """Operator names, with the domain where it is not ai.onnx: `Conv`, `com.microsoft:Gelu`, `pattern:gelu-erf`."""
+    """Operator names, with the domain where it is not ai.onnx: `Conv`, `com.microsoft:Gelu`; `*` for any."""
     targets: tuple[str, ...]
     """Globs over target names: `snpe/*`, `qnn/htp-*`, `*`."""
     advice: str
@@ -34,7 +34,7 @@ class Workaround:
     """(onnx.ModelProto, index of a main-graph node): replace that node in place by an equivalent, or raise Refused and change nothing."""
 
     def fits(self, operator: str, facts: Facts, target: str) -> bool:
-        return operator in self.operators and any(fnmatchcase(target, t) for t in self.targets) and self.applies(facts)
+        return (operator in self.operators or "*" in self.operators) and any(fnmatchcase(target, t) for t in self.targets) and self.applies(facts)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,60 @@
+"""`opcompat serve`: compat.db in Datasette, immutable, with the pages of site/."""
+
+import importlib
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from opcompat.store import Base, StoreError, database_path
+
+
+class ServeError(Exception):
+    """The site cannot be served; the text is one sentence for the user."""
+
+
+def site_folder() -> Path:
+    """Return the folder of templates, plugins and metadata: inside the installed package, or beside it in a checkout."""
+    packaged = Path(__file__).parent / "_site"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "site"
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ServeError(f"{error.name} is not installed: pip install 'opcompat[site]'") from None
+
+
+def app(database: Path) -> Any:
+    """Return a Datasette over one database, whatever its file is called, that nothing can write to. Raises ServeError."""
+    try:
+        with Base(database):
+            pass
+    except StoreError as error:
+        raise ServeError(str(error)) from None
+    if set("?#%") & set(str(database)):
+        raise ServeError(f"{database} cannot be served: Datasette opens no file with ?, # or % in its path")
+    settings = {"default_page_size": 50, "max_returned_rows": 1000, "sql_time_limit_ms": 3000, "suggest_facets": False}
+    make = _module("datasette.app").Datasette
+    _module("datasette.handle_exception").rich = None  # with it, each page not found prints a traceback with all locals; ours are printed anyway
+    datasette = make(config_dir=site_folder(), settings=settings)
+    datasette.remove_database("_memory")
+    datasette.add_database(_module("datasette.database").Database(datasette, path=str(database), is_mutable=False), name="compat")
+    return datasette
+
+
+def main(host: str, port: int) -> None:
+    """Serve the database in use until interrupted; port 0 takes any free one. Raises ServeError."""
+    database = database_path()
+    site, uvicorn = app(database), _module("uvicorn")
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ServeError(f"cannot listen on {host} port {port} ({reason}): choose another with --port") from None
+    with listening:
+        name = f"[{host}]" if ":" in host else host
+        sys.stdout.write(f"opcompat: {database} on http://{name}:{listening.getsockname()[1]}/ (Ctrl-C stops it)\n")
+        sys.stdout.flush()
+        uvicorn.Server(uvicorn.Config(site.app(), log_level="warning")).run(sockets=[listening])
