@@ -4,6 +4,8 @@ python bench/models.py FOLDER
 """
 
 import sys
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +14,39 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 class Builder:
-    """Collect nodes and float32 initializers of one graph; `node` returns the name of its first output."""
+    """Collect nodes and initializers of one graph. Inside `with b.module(name)` things are named by module path, as exporters name them."""
 
     def __init__(self, seed: int = 0):
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.rng = np.random.default_rng(seed)
+        self.path: list[str] = []
+        self.used: Counter[str] = Counter()
 
-    def weight(self, *shape: int) -> str:
+    @contextmanager
+    def module(self, name: str):
+        self.path.append(name)
+        yield
+        self.path.pop()
+
+    def weight(self, *shape: int, name: str = "", gain: float = 1) -> str:
         fan_in = max(1, int(np.prod(shape[1:])))
-        return self.const(self.rng.standard_normal(shape, dtype=np.float32) / np.float32(fan_in) ** 0.5)
+        return self.const(self.rng.standard_normal(shape, dtype=np.float32) * np.float32(gain) / np.float32(fan_in) ** 0.5, name)
 
-    def const(self, array) -> str:
-        name = f"w{len(self.weights)}"
+    def const(self, array, name: str = "") -> str:
+        name = ".".join([*self.path, name]) if name else f"w{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(np.asarray(array), name))
         return name
 
     def node(self, op_type: str, *inputs: str, **attributes) -> str:
-        name = f"{op_type}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op_type, inputs, [f"{name}_out"], name=name, **attributes))
-        return f"{name}_out"
+        """Add a node and return the name of its first output."""
+        name = "/".join(["", *self.path, op_type]) if self.path else f"{op_type}_{len(self.nodes)}"
+        self.used[name] += 1
+        if self.used[name] > 1:
+            name += f"_{self.used[name] - 1}"
+        made = f"{name}_output_0" if self.path else f"{name}_out"
+        self.nodes.append(helper.make_node(op_type, inputs, [made], name=name, **attributes))
+        return made
 
     def model(self, inputs, outputs, opset: int) -> onnx.ModelProto:
         graph = helper.make_graph(self.nodes, "main", inputs, outputs, self.weights)

@@ -26,6 +26,11 @@ class Work:
     unavailable: str = ""
 
 
+def recorded_options(runtime: Any, target: str) -> dict[str, Any]:
+    """Return the options of a target as runs record them: with the revision of the file that drives it."""
+    return {**runtime.TARGETS[target], "revision": runtime.REVISION}
+
+
 def plan(targets: Sequence[str], probes: Sequence[Probe], runs: Path, again: bool = False) -> list[Work]:
     """Return what is due: probes without a result for the installed version and options of a target (`again`: all of them)."""
     done = recorded(runs)
@@ -36,7 +41,7 @@ def plan(targets: Sequence[str], probes: Sequence[Probe], runs: Path, again: boo
         pins = ", ".join(f"{k} {v}" for k, v in runtime.PACKAGES.items())
         version = next(iter(runtime.PACKAGES.values()), "")
         found = env.find(runtime)
-        have = done.get((name, version, options_key(runtime.TARGETS[name])), set())
+        have = done.get((name, version, options_key(recorded_options(runtime, name))), set())
         due = tuple(p for p in probes if again or p.digest not in have)
         known = sum(p.digest in have for p in probes)
         reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}"
@@ -74,7 +79,15 @@ def run(
                 unavailable[w.target] = str(error)
                 return
             packages = {**found.packages, "python": target.child_python}
-            about = Run(w.target, w.version, packages, dict(options), host(), __version__, datetime.now(UTC).isoformat(timespec="seconds"))
+            about = Run(
+                w.target,
+                w.version,
+                packages,
+                recorded_options(runtime, w.target),
+                host(),
+                __version__,
+                datetime.now(UTC).isoformat(timespec="seconds"),
+            )
             with RunWriter(about, runs) as writer:
                 for probe, raw, attempts, agreeing in target.raw(w.probes):
                     result = runner.to_result(probe, raw, settled(probe), options.get("precision"), attempts, agreeing)

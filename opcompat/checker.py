@@ -224,7 +224,7 @@ def _subjects(model: Model, base: Base) -> tuple[list[_Subject], dict[str, _Subj
         for scope in scopes:
             match: Match
             for match in matches(template, scope, frozenset(inside)):
-                facts = pattern_facts(match.feed, scope.opsets.get("", 0), match.spelling)
+                facts = pattern_facts(match.feed, scope.opsets.get("", 0), match.template)
                 inside.update({n.path: (match.name, facts) for n in match.nodes})
     groups: dict[Any, _Subject] = {}
     by_path: dict[str, _Subject] = {}

@@ -20,6 +20,8 @@ TOLERANCES = {
 """dtype -> (absolute, relative to the largest reference magnitude). A float32 graph computed in float16 is judged by the float16 row."""
 
 QUANTA = frozenset({"int8", "uint8", "int16", "uint16", "int4", "uint4"})
+WIDENED = frozenset({("float32", "float16"), ("float32", "bfloat16")})
+"""(given, declared): a binding that gives float32 for a narrower float loses nothing."""
 _COARSENESS = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -68,7 +70,8 @@ def judge(
     worst_abs = worst_rel = 0.0
     text = ""
     for index, ((dtype, array), (want_dtype, want)) in enumerate(zip(made, wanted, strict=True)):
-        if dtype != want_dtype:
+        widened = (dtype, want_dtype) in WIDENED
+        if dtype != want_dtype and not widened:
             return Judgement(False, f"output {index} has dtype {dtype} instead of {want_dtype}")
         if array.shape != want.shape:
             return Judgement(False, f"output {index} has shape {list(array.shape)} instead of {list(want.shape)}")
@@ -76,7 +79,7 @@ def judge(
             if not np.array_equal(array, want):
                 return Judgement(False, f"output {index}: {np.sum(array != want)} of {want.size} values differ")
             continue
-        absolute, relative = limits(dtype, quantised, precision, own)
+        absolute, relative = limits(want_dtype, quantised, precision, own)
         left, right = np.asarray(array).astype(np.float64), np.asarray(want).astype(np.float64)
         if want.size == 0:
             continue

@@ -39,7 +39,7 @@ class Match:
     name: str
     nodes: tuple[Node, ...]
     feed: Value
-    spelling: tuple[str, ...]
+    template: tuple[Node, ...]
 
 
 def templates(patterns: Sequence[tuple[str, bytes]], operators: frozenset[str]) -> list[Template]:
@@ -79,7 +79,7 @@ def matches(template: Template, scope: Scope, taken: frozenset[str] = frozenset(
                 continue
             used.update(n.path for n in group)
             first = next(iter(template.inputs & bound.keys()), "")
-            yield Match(template.name, group, scope.value(bound.get(first, "")), tuple(n.op_type for n in template.scope.nodes))
+            yield Match(template.name, group, scope.value(bound.get(first, "")), tuple(template.scope.nodes))
             break
 
 

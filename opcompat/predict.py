@@ -65,6 +65,14 @@ def _has(facts: Facts, cause: Mapping[str, Fact]) -> bool:
     return all(facts.get(name) == value for name, value in cause.items())
 
 
+def trusted(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Leave out wrong numbers of bare probes of an operator that is right between two Convs: there the graph's edge is at fault, not the operator."""
+    inside = [e for e in evidence if e.context and e.good]
+    if any(e.outcome == "wrong" and not e.context and not difference(e.facts, i.facts) for e in evidence for i in inside):
+        return [e for e in evidence if e.context or e.outcome != "wrong"]
+    return list(evidence)
+
+
 def causes(evidence: Sequence[Evidence]) -> dict[str, dict[str, Fact] | None]:
     """Return probe -> the facts to blame, for every failing probe: the smallest difference from a passing probe that no passing probe shares."""
     good = [e for e in evidence if e.good]

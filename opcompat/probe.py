@@ -68,7 +68,7 @@ class Probe:
         if self.focus is not None:
             return signature(opened.main.nodes[self.focus])
         first = next(iter(self.proto.graph.input))
-        return pattern_facts(opened.main.value(first.name), self.opset, (n.op_type for n in opened.main.nodes))
+        return pattern_facts(opened.main.value(first.name), self.opset, opened.main.nodes)
 
     @property
     def domain(self) -> str:

@@ -25,7 +25,7 @@ class Problem:
 
     finding: NodeFinding
     targets: list[str]
-    paths: list[str]
+    paths: dict[str, None]
     operators: list[str]
     workarounds: dict[str, Advice]
 
@@ -47,18 +47,17 @@ def problems(report: Report) -> list[Problem]:
             if node.verdict == "works":
                 continue
             operator = operator_of(node)
-            problem = single.setdefault((operator, node.verdict, node.stage, node.reason), Problem(node, [], [], [operator], {}))
+            problem = single.setdefault((operator, node.verdict, node.stage, node.reason), Problem(node, [], {}, [operator], {}))
             problem.workarounds.update({w.name: w for w in node.workarounds})
             if target.target not in problem.targets:
                 problem.targets.append(target.target)
-            if node.path not in problem.paths:
-                problem.paths.append(node.path)
+            problem.paths[node.path] = None
     merged: dict[Any, Problem] = {}
     for problem in single.values():  # the same reason on the same targets is one problem, whatever the operator
         f = problem.finding
         first = merged.setdefault((f.verdict, f.stage, f.reason, tuple(problem.targets)), problem)
         if first is not problem:
-            first.paths += problem.paths
+            first.paths |= problem.paths
             first.operators += problem.operators
             first.workarounds.update(problem.workarounds)
     order = {v: i for i, v in enumerate(("breaks", "falls_back", "slow", "unknown"))}
@@ -108,7 +107,10 @@ def _rows(problem: Problem) -> list[tuple[str, str]]:
     """The labelled lines of one problem."""
     f = problem.finding
     more = f" and {len(problem.paths) - SHOWN_NODES} more" if len(problem.paths) > SHOWN_NODES else ""
-    rows = [("nodes", ", ".join(problem.paths[:SHOWN_NODES]) + more), ("why", f"{f.reason} ({f.confidence})" if f.confidence != "none" else f.reason)]
+    rows = [
+        ("nodes", ", ".join(list(problem.paths)[:SHOWN_NODES]) + more),
+        ("why", f"{f.reason} ({f.confidence})" if f.confidence != "none" else f.reason),
+    ]
     if f.stage:
         rows.insert(1, ("stage", f.stage))
     for cited in f.evidence:
@@ -214,7 +216,7 @@ def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, A
     console.print(Text("facts: " + ", ".join(f"{k} = {v}" for k, v in facts.items()), "dim"))
     for target, node in found:
         console.print(Text(f"{SIGNS[node.verdict]} {target}: {WORDS[node.verdict]}", STYLES[node.verdict]))
-        for label, text in _rows(Problem(node, [target], [node.path], [operator_of(node)], {w.name: w for w in node.workarounds}))[1:]:
+        for label, text in _rows(Problem(node, [target], {node.path: None}, [operator_of(node)], {w.name: w for w in node.workarounds}))[1:]:
             console.print(Text(f"    {label:9}{text}"))
 
 

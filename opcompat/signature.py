@@ -368,6 +368,7 @@ def _resize(view: View) -> None:
         values = view.numbers("scales")
     axes = view.attributes.pop("axes", None)
     view.facts["axes.given"] = axes is not None
+    view.facts["axes.negative"] = any(a < 0 for a in axes or [])
     view.facts["by"] = by
     if values:
         full = dict(zip(axes or range(len(values)), values, strict=False))
@@ -376,12 +377,16 @@ def _resize(view: View) -> None:
         view.facts["direction"] = "mixed" if up and down else "up" if up else "down" if down else "same"
         view.facts["whole factor"] = all(float(v).is_integer() for v in values)
         if rank:
-            view.facts["spatial only"] = all(full.get(a, 1) == 1 and full.get(a - rank, 1) == 1 for a in (0, 1)) if rank > 2 else False
+            moved = sorted(a % rank for a, v in full.items() if v != 1)
+            known = {"spatial": list(range(2, rank)), "channels last": list(range(1, rank - 1)), "all": list(range(rank))}
+            inside = all(a > 1 for a in moved)
+            view.facts["resizes"] = "nothing" if not moved else "spatial" if inside else next((k for k, v in known.items() if v == moved), "other")
     coefficient, mode = view.attributes.get("cubic_coeff_a"), view.attributes.get("mode")
-    view.take("cubic_coeff_a", "exclude_outside") if mode != "cubic" else None
+    view.take("cubic_coeff_a")
     if mode == "cubic":
         view.facts["cubic_coeff_a"] = f"{coefficient:g}" if isinstance(coefficient, float) else "unknown"
-        view.take("cubic_coeff_a")
+    elif not view.attributes.get("antialias"):
+        view.take("exclude_outside")
     if mode != "nearest":
         view.take("nearest_mode")
     if view.attributes.get("coordinate_transformation_mode") != "tf_crop_and_resize":
@@ -446,11 +451,21 @@ def _pad(view: View) -> None:
         view.facts["padding"] = "symmetric" if values[:half] == values[half:] else "asymmetric"
 
 
+@relation("Cast")
+def _cast(view: View) -> None:
+    (to,) = view.take("to")
+    view.facts["from to"] = f"{view.inputs['input'].dtype} to {DTYPES.get(to, 'unknown')}" if "input" in view.inputs else "unknown"
+    for name in ("dtype", "T1.dtype"):
+        view.facts.pop(name, None)
+
+
 @relation("Gather", "GatherElements", "ScatterElements", "GatherND", "ScatterND", "Scatter")
 def _gather(view: View) -> None:
     values = view.numbers("indices")
     if values is not None:
         view.facts["indices.negative"] = any(v < 0 for v in values)
+    if view.output.shape is not None:
+        view.facts["output rank"] = len(view.output.shape)
 
 
 @relation("Transpose")
@@ -568,9 +583,20 @@ def _quantize(view: View) -> None:
         if per != "tensor":
             view.facts["axis"] = place(axis, rank)
     view.facts["from constant"] = next(iter(view.inputs.values()), Value()).const
+    view.facts["in an island"] = _in_island(view.node)
     zero = next((v for n, v in view.inputs.items() if "zero_point" in n), None)
     if view.node.op_type == "QuantizeLinear":
         view.facts["to"] = zero.dtype if zero else DTYPES.get(view.attributes.pop("output_dtype", 0), "uint8")
+
+
+def _in_island(node: Node) -> bool:
+    """Say whether a Q feeds only DQs, or a DQ takes from a Q or a constant and feeds other operators: runtimes then see one quantised operator."""
+    scope, proto = node.scope, node.proto
+    readers = scope.consumers.get(proto.output[0], [])
+    if proto.op_type == "QuantizeLinear":
+        return bool(readers) and all(r.op_type == "DequantizeLinear" for r in readers)
+    maker = scope.producer.get(proto.input[0])
+    return scope.value(proto.input[0]).const or (maker is not None and maker.op_type == "QuantizeLinear")
 
 
 @relation("NonMaxSuppression")
@@ -652,14 +678,28 @@ def _clip(view: View) -> None:
     view.facts["range"] = "relu6" if (low, high) == ([0], [6]) else "two sided" if low and high else "one sided or computed"
 
 
+@relation("AffineGrid")
+def _affine_grid(view: View) -> None:
+    size = view.numbers("size")
+    view.facts["output rank"] = len(size) if size else "unknown"
+
+
 @relation("LRN")
 def _lrn(view: View) -> None:
     (size,) = view.take("size")
     view.facts["size.even"] = bool(size and size % 2 == 0)
 
 
-def pattern_facts(value: Value, opset: int, operators: Iterable[str]) -> Facts:
-    """Return the facts of a pattern: its first input, the model's opset, and its spelling (the operators in the order of the probe's graph)."""
-    facts: Facts = {"opset": opset, "spelling": " ".join(operators)}
+def _spelled(node: Node) -> str:
+    given = {a.name: _attribute(a) for a in node.proto.attribute}
+    texts = [
+        f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in sorted(given.items()) if not isinstance(v, float) and v is not None
+    ]
+    return f"{node.op_type}({','.join(texts)})" if texts else node.op_type
+
+
+def pattern_facts(value: Value, opset: int, nodes: Iterable[Node]) -> Facts:
+    """Return the facts of a pattern: its first input, the model's opset, and its spelling (operators and attributes, in the probe's order)."""
+    facts: Facts = {"opset": opset, "spelling": " ".join(map(_spelled, nodes))}
     _tensor_facts(facts, "input", "T", value)
     return facts

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from opcompat.outcome import OWN_FAULT, Result, Run
-from opcompat.predict import Claim, Evidence, causes
+from opcompat.predict import Claim, Evidence, causes, trusted
 
 SCHEMA_VERSION = 1
 MAX_RUN_FILE_BYTES = 200 << 20
@@ -325,7 +325,7 @@ def _blame(
         if version == newest[target] and result.outcome not in OWN_FAULT:
             p = known[result.digest]
             groups.setdefault((target, p.domain, p.op_type), []).append(Evidence(probe, p.facts, result.outcome, result.placement, p.context))
-    return {(probe, target): cause for (target, _, _), group in groups.items() for probe, cause in causes(group).items()}
+    return {(probe, target): cause for (target, _, _), group in groups.items() for probe, cause in causes(trusted(group)).items()}
 
 
 # ---- reading the database ----------------------------------------------------------------------------------------------------------
@@ -422,7 +422,7 @@ class Base:
             operator, facts, context = probes[probe]
             blamed = json.loads(cause) if cause is not None else None
             found.setdefault((target, operator), []).append(Evidence(probe, facts, outcome, placement, context, blamed))
-        return found
+        return {key: trusted(group) for key, group in found.items()}
 
     def claims(self, op_types: Sequence[str]) -> dict[tuple[str, Operator], list[Claim]]:
         """Return (target, operator) -> rows of documents; rows about every operator are under ("", "*")."""

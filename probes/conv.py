@@ -1,4 +1,4 @@
-"""Conv: grouping, rank, padding spelling, strides, dilations, kernel sizes, dtype, computed weights and dynamic shapes, one at a time and in pairs."""
+"""Conv: grouping, rank, padding, strides, dilations, kernel sizes, dtype, computed weights and dynamic shapes, one at a time and in pairs."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,7 @@ CIN, COUT = 8, 16
 def conv(f: dict, context: bool = False) -> Probe:
     n, k, d = f["rank"], f["kernel"], f["dilation"]
     size = 13 if n < 3 else 8
+    size = max(size, f["stride"] * 2)
     kernel = list(k) if isinstance(k, tuple) else [k] * n
     group = CIN if f["group"] == "depthwise" else f["group"]
     out = CIN if f["group"] == "depthwise" else COUT
@@ -56,5 +57,9 @@ def probes() -> Iterator[Probe]:
         if repr(f) not in seen:
             seen.add(repr(f))
             yield conv(f)
+    patches = {**BASE, "pads": "none"}
+    for f in ({**patches, "kernel": k, "stride": k} for k in (2, 4, 8, 14, 16)):
+        yield conv(f)
+        yield conv({**f, "bias": False})
     for f in vary(BASE, group=[4, "depthwise"], stride=[2], dilation=[2]):
         yield conv(f, context=True)

@@ -1,5 +1,5 @@
-"""ConvTranspose: grouping, rank, stride and every spelling of its padding (pads, auto_pad, output_padding, output_shape), since runtimes that take one
-spelling refuse or misplace another; then kernels, dilations, dtypes, computed weights and dynamic shapes."""
+"""ConvTranspose: grouping, rank, stride and every spelling of its padding (pads, auto_pad, output_padding, output_shape), since runtimes that take
+one spelling refuse or misplace another; then kernels, dilations, dtypes, computed weights and dynamic shapes."""
 
 import itertools
 from collections.abc import Iterator
@@ -90,5 +90,5 @@ def probes() -> Iterator[Probe]:
         {"weights": "computed", "group": 2},
     ):
         yield conv_transpose({**BASE, **changed})
-    for f in vary(BASE, group=[2, "depthwise"], stride=[1]):
+    for f in [*vary(BASE, group=[2, "depthwise"], stride=[1], pads=["SAME_UPPER"], dynamic=["batch"]), {**BASE, "kernel": 3, "output_padding": 1}]:
         yield conv_transpose(f, context=True)

@@ -1,4 +1,5 @@
-"""DeformConv: offset groups, groups, mask, kernel, stride and padding, offsets of zero and beyond the image, computed or constant weights and offsets."""
+"""DeformConv: offset groups, groups, mask, kernel, stride and padding, offsets of zero and beyond the image; then
+computed or constant weights and offsets, dtypes and dynamic shapes."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""NonMaxSuppression, alone and with the gathering of what it selected, and TopK: limits constant, computed or omitted, batches, classes, axes, dtypes.
+"""NonMaxSuppression, alone and with the gathering of what it selected, and TopK: limits constant, computed or omitted, batches, classes, axes.
 
 Few accelerators take a result whose size depends on data or on a computed limit."""
 
@@ -64,8 +64,9 @@ def suppress(boxes: Array, scores: Array, limit: int, iou: float, least: float |
 
 
 def nms(f: dict) -> Probe:
-    feeds: dict[str, Array | Const | None] = {"boxes": boxes_of(f["batch"], f["format"]) * np.float32(100 if f["boxes"] == "pixels" else 1)}
-    feeds["scores"] = scores_of(f["batch"], f["classes"])
+    batch = 2 if f["dynamic"] in ("batch", "all") else f["batch"]
+    feeds: dict[str, Array | Const | None] = {"boxes": boxes_of(batch, f["format"]) * np.float32(100 if f["boxes"] == "pixels" else 1)}
+    feeds["scores"] = scores_of(batch, f["classes"])
     for name, dtype in (("max_output", np.int64), ("iou", np.float32), ("score", np.float32)):
         computed = f["limits"] in ("computed", "max_output computed" if name == "max_output" else "thresholds computed")
         if f[name] != "absent":
@@ -81,7 +82,8 @@ def nms(f: dict) -> Probe:
     n, a = "N" if f["dynamic"] in ("batch", "all") else f["batch"], "A" if f["dynamic"] in ("boxes", "all") else 8
     return single_op(
         FAMILY, "NonMaxSuppression", describe(NMS, f), feeds, opset=f["opset"], answer=answer,
-        dynamic={"boxes": [n, a, 4], "scores": [n, f["classes"], a]}, center_point_box=1 if f["format"] == "centre" else None, output_dtypes=["int64"], output_shapes=[["selected", 3]],
+        dynamic={"boxes": [n, a, 4], "scores": [n, f["classes"], a]}, center_point_box=1 if f["format"] == "centre" else None,
+        output_dtypes=["int64"], output_shapes=[["selected", 3]],
     )  # fmt: skip
 
 
@@ -113,7 +115,8 @@ def nms_gather(g: Graph, f: dict) -> str:
 def nms_tail(f: dict) -> Probe:
     b, c = (2 if f["dynamic"] in ("batch", "all") else f["batch"]), f["classes"]
     if f["form"].startswith("torchvision"):
-        feeds = {"boxes": boxes_of(1)[0], "scores": scores_of(1, 1)[0, 0], **({"classes": np.arange(8) // 3} if f["form"] == "torchvision by class" else {})}
+        feeds = {"boxes": boxes_of(1)[0], "scores": scores_of(1, 1)[0, 0]}
+        feeds |= {"classes": np.arange(8) // 3} if f["form"] == "torchvision by class" else {}
         dynamic = {k: ["A", *v.shape[1:]] for k, v in feeds.items()} if f["dynamic"] != "none" else {}
     else:
         last, (n, a) = f["scores"] == "classes last", DIMS[f["dynamic"]]

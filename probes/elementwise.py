@@ -24,7 +24,7 @@ def shapes(f: dict) -> tuple[tuple[int, ...], tuple[int, ...]]:
         full = (0, *full[1:])
     pairs = {
         "none": (full, full), "scalar": (full, ()), "row": (full, full[-1:]), "channel": (full, (full[1:2] or (1,)) + (1,) * (len(full) - 2)),
-        "first": (full[-1:], full), "both": ((*full[:-1], 1), (*full[1:-2], 1, *full[-1:])),
+        "first": (full[-1:], full), "scalar first": ((), full), "both": ((*full[:-1], 1), (*full[1:-2], 1, *full[-1:])),
     }  # fmt: skip
     return pairs[f["broadcast"]]
 
@@ -81,6 +81,10 @@ def arithmetic() -> Iterator[Probe]:
         for f in vary({**BASE, "constant": "B"}, broadcast=["scalar", "row", "channel"], dynamic=["batch"]):
             if f["constant"] != BASE["constant"] and f["broadcast"] != "none":
                 yield binary(op, f)
+        for rank in (2, 3, 4):  # as networks have them: 1 - x, x * 2, x + bias
+            yield binary(op, {**BASE, "rank": rank, "broadcast": "scalar first", "constant": "A"})
+            for broadcast in ("scalar", "row") if rank < 4 else ():
+                yield binary(op, {**BASE, "rank": rank, "broadcast": broadcast, "constant": "B"})
         if op in ("Sub", "Div"):  # 1 - x and 1 / x
             yield binary(op, {**BASE, "broadcast": "first", "rank": 1, "constant": "A"})
         for f in ({**BASE, "broadcast": "channel", "constant": "B"}, {**BASE, "broadcast": "scalar", "constant": "B"}):

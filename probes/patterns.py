@@ -69,7 +69,7 @@ def pad_conv(g: Graph, f: dict) -> str:
     mode = None if f["mode"] == "constant" else f["mode"]
     padded = g("Pad", "X", mode=mode, pads=around) if f["opset"] < 11 else g("Pad", "X", const(around), const(1.5) if f["value"] else None, mode=mode)
     stride = [f["stride"]] * 2
-    return str(g("Conv", padded, weights(4, 3, 3), Const(data(4)), kernel_shape=[3, 3], strides=stride, mark=True))
+    return str(g("Conv", padded, weights(4, 3, 3), Const(data(4)), kernel_shape=[3, 3], strides=stride))
 
 
 def conv_bn(g: Graph, f: dict) -> str:

@@ -1,5 +1,5 @@
-"""MaxPool, AveragePool, LpPool, MaxUnpool and their global forms: padding spelled in every way with ceil_mode and count_include_pad, where runtimes count
-the edge differently; then ranks, dilations, the Indices output, dtypes and dynamic shapes."""
+"""MaxPool, AveragePool, LpPool, MaxUnpool and their global forms: padding spelled in every way with ceil_mode and count_include_pad, where runtimes
+count the edge differently; then ranks, dilations, the Indices output, dtypes and dynamic shapes."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ CHANNELS = 4
 
 
 def pooled(op_type: str, x: Array, f: dict, kernel: list[int], pads: list[int]) -> list[Array]:
-    """Pool window by window. Cells beyond the input are left out, but for AveragePool with count_include_pad, which counts those that `pads` spans."""
+    """Pool window by window. Cells beyond the input are left out, but AveragePool with count_include_pad counts those that `pads` spans."""
     n, s, d = x.ndim - 2, f["stride"], f["dilation"]
     spans, windows = [], []
     for i, k in enumerate(kernel):
@@ -62,7 +62,8 @@ def pool(op_type: str, base: dict, f: dict, context: bool = False) -> Probe:
     given = {"auto_pad": f["pads"]} if f["pads"].isupper() else {"pads": pads} if any(pads) else {}
     given |= {k: f[k] for k in ("ceil_mode", "count_include_pad", "storage_order") if f.get(k)} | {k: f[k] for k in ("p",) if k in f}
     shape = (2 if f["dynamic"] != "none" else 1, CHANNELS, *size)
-    x = data(*shape, dtype=f["dtype"], **({"low": 0, "high": 250} if f["dtype"] == "uint8" else {"low": -120, "high": 120} if "int" in f["dtype"] else {}))
+    low, high = {"uint8": (0, 250), "int8": (-120, 120)}.get(f["dtype"], (-1.0, 1.0))
+    x = data(*shape, dtype=f["dtype"], low=low, high=high)
     dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", CHANNELS, *"HWD"[:n]]}}[f["dynamic"]]
 
     def answer(feeds: dict[str, Array]) -> list[Array]:
@@ -92,14 +93,12 @@ def whole(op_type: str, f: dict, context: bool = False) -> Probe:
         return [((np.abs(feeds["X"].astype(np.float64)) ** p).sum(axes, keepdims=True) ** (1 / p)).astype(x.dtype)]
 
     answer = {"GlobalMaxPool": largest if x.ndim != 4 else None, "GlobalLpPool": norm}.get(op_type)
-    return single_op(
-        FAMILY, op_type, describe(base, f), {"X": x}, opset=f["opset"], dynamic=dynamic, context=context, answer=answer, p=f.get("p")
-    )
+    return single_op(FAMILY, op_type, describe(base, f), {"X": x}, opset=f["opset"], dynamic=dynamic, context=context, answer=answer, p=f.get("p"))
 
 
 def unpool(base: dict, f: dict) -> Probe:
-    """MaxUnpool of a 3x3 map; no two indices are neighbours. output_shape adds a row to one channel: whether indices then count in the grown map or in
-    the one that strides imply (onnx's text and its test disagree) does not matter there. onnx infers no shape beside it."""
+    """MaxUnpool of a 3x3 map; no two indices are neighbours. output_shape adds a row to one channel: whether indices then count in the grown map or
+    in the one that strides imply (onnx's text and its test disagree) does not matter there. onnx infers no shape beside it."""
     n, s = f["rank"], f["stride"]
     channels = 1 if f["output_shape"] else 2
     x = data(1, channels, *[3] * n, dtype=f["dtype"])
@@ -142,15 +141,17 @@ def probes() -> Iterator[Probe]:
     ))[1:]:  # fmt: skip
         yield pool("MaxPool", MAXIMUM, f)
     for changed in (
-        {"outputs": 2, "storage_order": 1}, {"outputs": 2, "rank": 1}, {"outputs": 2, "rank": 3}, {"outputs": 2, "dilation": 2}, {"outputs": 2, "opset": 8},
-        {"rank": 3, "ceil_mode": 1}, {"dilation": 2, "ceil_mode": 1}, {"dtype": "uint8", "ceil_mode": 1}, {"kernel": 5, "stride": 1},
+        {"outputs": 2, "storage_order": 1}, {"outputs": 2, "rank": 1}, {"outputs": 2, "rank": 3}, {"outputs": 2, "dilation": 2},
+        {"outputs": 2, "opset": 8}, {"rank": 3, "ceil_mode": 1}, {"dilation": 2, "ceil_mode": 1},
+        {"dtype": "uint8", "ceil_mode": 1}, {"kernel": 5, "stride": 1},
         {"kernel": 2, "pads": "none", "ceil_mode": 1}, {"dtype": "bfloat16", "opset": 22},
     ):  # fmt: skip
         yield pool("MaxPool", MAXIMUM, {**MAXIMUM, **changed})
 
     for f in vary(
-        LP, p=[1, 3], rank=[1, 3], pads=["none", "asymmetric", "SAME_UPPER"], ceil_mode=[1], dilation=[2], dtype=["float16"], dynamic=["batch"], opset=[2, 11, 22]
-    ):
+        LP, p=[1, 3], rank=[1, 3], pads=["none", "asymmetric", "SAME_UPPER"], ceil_mode=[1], dilation=[2], dtype=["float16"], dynamic=["batch"],
+        opset=[2, 11, 22],
+    ):  # fmt: skip
         yield pool("LpPool", LP, f)
 
     plain = {"rank": 2, "dtype": "float32", "dynamic": "none", "opset": 17}

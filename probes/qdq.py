@@ -16,13 +16,14 @@ ZERO = {"uint8": 128, "int8": 0, "uint16": 32768, "int16": 0}
 STEPS = {"uint8": 1 / 64, "int8": 1 / 64, "uint16": 1 / 16384, "int16": 1 / 16384}
 
 
-def store(g: Graph, value: str, kind: str, span: float = 1.0) -> str:
-    """Quantise a value in about [-2 span, 2 span] and dequantise it again; return the dequantised name."""
+def store(g: Graph, value: str, kind: str, span: float = 1.0, mark: str = "") -> str:
+    """Quantise a value in about [-2 span, 2 span] and dequantise it again; return the dequantised name. mark: the operator under test, if any."""
     scale, zero = const(np.float32(STEPS[kind] * span)), Const(np.asarray(ZERO[kind], kind))
-    return g("DequantizeLinear", g("QuantizeLinear", value, scale, zero), scale, zero)
+    codes = g("QuantizeLinear", value, scale, zero, mark=mark == "QuantizeLinear")
+    return g("DequantizeLinear", codes, scale, zero, mark=mark == "DequantizeLinear")
 
 
-def held(g: Graph, array: np.ndarray, kind: str = "int8", axis: int | None = None) -> str:
+def held(g: Graph, array: np.ndarray, kind: str = "int8", axis: int | None = None, mark: bool = False) -> str:
     """Weights stored as integers, one scale for all or one per index of an axis; return the dequantised name."""
     count = array.shape[axis] if axis is not None else 0
     scale = np.float32(0.005) if not count else (0.005 * (1 + np.arange(count) / count)).astype(np.float32)
@@ -30,7 +31,7 @@ def held(g: Graph, array: np.ndarray, kind: str = "int8", axis: int | None = Non
     if axis is not None:
         around[axis] = -1
     codes = np.clip(np.round(array / (scale.reshape(around) if count else scale)), -127, 127).astype(np_dtype(kind))
-    return g("DequantizeLinear", Const(codes), Const(scale), Const(np.zeros(count or (), np_dtype(kind))), axis=axis)
+    return g("DequantizeLinear", Const(codes), Const(scale), Const(np.zeros(count or (), np_dtype(kind))), axis=axis, mark=mark)
 
 
 def island(
@@ -175,7 +176,37 @@ def others() -> Iterator[Probe]:
         yield island("Split", f, split)
 
 
+def edges() -> Iterator[Probe]:
+    """QuantizeLinear and DequantizeLinear themselves, where quantisers put them: at the ends of an operator, and behind its weights and bias."""
+    weight, bias = data(8, 8, 3, 3, low=-0.5, high=0.5), data(8, dtype="int32", low=-3000, high=3000)
+    for f in vary(BASE, type=["int8", "uint16", "int16"], rank=[2, 3], dynamic=["batch"], opset=[17]):
+        f = {**f, "opset": 21 if "16" in f["type"] else f["opset"]}
+        for op_type in ("QuantizeLinear", "DequantizeLinear"):
+            for place in ("before", "after"):
+
+                def make(g: Graph, k: str = f["type"], o: str = op_type, p: str = place) -> str:
+                    inner = g("Relu", store(g, "X", k, mark=o if p == "before" else ""))
+                    return store(g, inner, k, mark=o if p == "after" else "")
+
+                shape = SHAPES[f["rank"]]
+                dynamic = {"X": ["N", *shape[1:]]} if f["dynamic"] == "batch" else None
+                inputs, name = {"X": data(*shape, low=-1.9, high=1.9)}, ",".join([f"{place}=Relu", describe(BASE, f)]).replace(",base", "")
+                tolerance = Tolerance(STEPS[f["type"]] * 1.01, 0, "one output quantum")
+                yield pattern(FAMILY, op_type, name, make, inputs, opset=f["opset"], dynamic=dynamic, tolerance=tolerance)
+    for what in ("weights per tensor", "weights per channel", "bias per tensor", "bias per channel"):
+
+        def body(g: Graph, x: str, w: str = what) -> str:
+            axis = 0 if w.endswith("channel") else None
+            step = const(np.full(8 if axis == 0 else (), 0.0001), "float32")
+            shift = g("DequantizeLinear", Const(bias), step, axis=axis, mark=w.startswith("bias"))
+            return g("Conv", x, held(g, weight, axis=axis, mark=w.startswith("weights")), shift, kernel_shape=[3, 3], pads=[1] * 4)
+
+        for kind in ("uint8", "int8"):
+            yield island("DequantizeLinear", {**BASE, "type": kind}, body, span=4.0, name=f"of Conv's {what}")
+
+
 def probes() -> Iterator[Probe]:
+    yield from edges()
     yield from convolutions()
     yield from products()
     yield from unary()

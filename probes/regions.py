@@ -1,4 +1,4 @@
-"""RoiAlign and MaxRoiPool: pooling method, coordinate mode, sampling ratio, scale, several images, regions beyond the image or smaller than a cell."""
+"""RoiAlign and MaxRoiPool: pooling method, coordinate mode, sampling ratio, scale, several images, regions beyond the image or within a cell."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ MAXROI = {"pooled": (2, 3), "scale": 1.0, "images": 1, "rois": "computed", "dtyp
 
 
 def aligned(x: Array, rois: Array, which: Array, f: dict) -> Array:
-    """RoiAlign in numpy; the reference evaluator shifts by half a pixel at opset 10 too. `max` takes the largest weighted corner, as onnx's tests do."""
+    """RoiAlign in numpy; the reference evaluator shifts by half a pixel at opset 10 too. `max` takes the largest weighted corner, as in onnx."""
     half, sizes = (0.5 if f["coordinates"] == "half_pixel" else 0.0), x.shape[2:]
     y = np.zeros((len(rois), x.shape[1], *f["out"]))
     for r, roi in enumerate(rois.astype(np.float64) * f["scale"] - half):
@@ -50,7 +50,8 @@ def roi_align(f: dict, context: bool = False) -> Probe:
         return [aligned(inputs["X"] * x.dtype.type(1.125 if context else 1), rois, which, f)]
 
     given: Any = Const if f["given"] == "constant" else np.ascontiguousarray
-    free = {"none": None, "rois": {"rois": ["R", 4], "which": ["R"]}, "all": {"X": ["N", 3, "H", "W"], "rois": ["R", 4], "which": ["R"]}}[f["dynamic"]]
+    listed: dict = {"rois": ["R", 4], "which": ["R"]}
+    free = {"none": None, "rois": listed, "all": {"X": ["N", 3, "H", "W"], **listed}}[f["dynamic"]]
     return single_op(
         FAMILY, "RoiAlign", describe(ALIGN, f), {"X": x, "rois": given(rois.astype(np_dtype(f["dtype"]))), "which": given(which)}, opset=f["opset"],
         dynamic=free, context=context, answer=answer, mode="max" if f["mode"] == "max" else None, output_height=f["out"][0], output_width=f["out"][1],
@@ -98,6 +99,7 @@ def probes() -> Iterator[Probe]:
     for f in vary(ALIGN, coordinates=["output_half_pixel"], sampling_ratio=[0]):
         yield roi_align(f, context=True)
 
-    for f in vary(MAXROI, pooled=[(1, 1), (7, 7)], scale=[0.5], images=[2], rois=["constant"], dtype=["float16"], dynamic=["rois", "all"], opset=[22]):
+    rest = vary(MAXROI, pooled=[(1, 1), (7, 7)], scale=[0.5], images=[2], rois=["constant"], dtype=["float16"], dynamic=["rois", "all"], opset=[22])
+    for f in rest:
         yield max_roi_pool(f)
     yield max_roi_pool(MAXROI, context=True)

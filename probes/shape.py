@@ -107,6 +107,10 @@ def squeeze() -> Iterator[Probe]:
             yield single_op(FAMILY, op, describe(base, f), inputs, opset=f["opset"], dynamic=dims, axes=axes)
     for opset in (11, 13):
         yield single_op(FAMILY, "Squeeze", f"axes=absent,opset={opset}", {"X": data(1, 4, 1, 5)}, opset=opset)
+    for shape, axis in (((4, 1), 1), ((1, 6), 0), ((4, 6, 1), 2), ((4, 6, 1), -1), ((4, 1, 6), 1), ((1, 4, 6), 0)):
+        yield single_op(FAMILY, "Squeeze", f"shape={'x'.join(map(str, shape))},axes={axis}", {"X": data(*shape), "axes": ints([axis])})
+    for rank, axis in ((2, 0), (2, 1), (2, 2), (2, -1), (1, 0), (1, 1)):
+        yield single_op(FAMILY, "Unsqueeze", f"rank={rank},axes={axis}", {"X": data(4, 6) if rank == 2 else data(6), "axes": ints([axis])})
     yield single_op(FAMILY, "Unsqueeze", "rank=0", {"X": data(), "axes": ints([0])})
     yield single_op(FAMILY, "Unsqueeze", "rank=1,axes=0x2x3", {"X": data(6), "axes": ints([0, 2, 3])})
     yield uninferred("Squeeze", "axes=computed", {"X": data(1, 4, 1, 5), "axes": np.array([2], np.int64)}, [1, 4, 5])

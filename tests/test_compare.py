@@ -18,7 +18,8 @@ def test_structure_comes_first() -> None:
     array = np.ones((2, 3), np.float32)
     assert "0 outputs instead of 1" in judge([], [("float32", array)], quantised=False).message
     assert not same(array.reshape(3, 2), array)
-    assert not same(array.astype(np.float64), array)
+    assert not same(array.astype(np.float64), array) and not same(array.astype(np.float16), array)
+    assert same(array, array.astype(np.float16)), "a wider float loses nothing"
     assert not same(np.ones((1,), np.float32), np.ones((), np.float32))
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opcompat.predict import Claim, Evidence, causes, difference, holds, judge_claims, predict
+from opcompat.predict import Claim, Evidence, causes, difference, holds, judge_claims, predict, trusted
 
 BASE = {"rank": 4, "dtype": "float32", "grouping": "none", "kernel": 3, "const": True}
 
@@ -64,6 +64,13 @@ def test_equal_probes_that_disagree_are_unknown() -> None:
 def test_a_context_probe_outranks_a_bare_one() -> None:
     bare, inside = made("bare", "wrong"), Evidence("inside", BASE, "pass", "native", True)
     assert predict(BASE, [bare, inside]).verdict == "works"
+
+
+def test_wrong_numbers_at_the_edge_of_a_graph_are_not_trusted() -> None:
+    bare, inside = made("bare", "wrong"), Evidence("inside", BASE, "pass", "native", True)
+    other, refused = made("other", "wrong", kernel=5), made("refused", "fail", kernel=7)
+    assert [e.probe for e in trusted([bare, inside, other, refused])] == ["inside", "refused"]
+    assert len(trusted([bare, other])) == 2
 
 
 def test_fallback_is_not_works() -> None:

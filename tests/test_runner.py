@@ -86,7 +86,7 @@ def test_every_runtime_file_declares_what_the_contract_asks() -> None:
     for name, runtime in all_runtimes().items():
         assert name == runtime.NAME and runtime.ABOUT and runtime.TARGETS
         assert all(t.split("/")[0] == name for t in runtime.TARGETS)
-        assert isinstance(runtime.ALIASES, tuple) and isinstance(runtime.SIZE_MB, int) and isinstance(runtime.LICENCE, str)
+        assert isinstance(runtime.ALIASES, tuple) and runtime.REVISION > 0 and isinstance(runtime.SIZE_MB, int) and isinstance(runtime.LICENCE, str)
         assert callable(runtime.versions) and callable(runtime.probe)
         text = Path(sys.modules[runtime.__module__].__file__ or "").read_text()
         assert "opcompat." not in text.split('"""', 2)[2], "a runtime file lives in a foreign environment"

@@ -14,6 +14,7 @@ class Runtime:
     NAME = "fake"
     ALIASES = ()  # other names that people type for all its targets
     HIDDEN = True  # not offered to users
+    REVISION = 1  # raise it when this file changes what it measures: its results are then due again
     PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
     PACKAGES: dict = {}  # package -> pinned version; the first one names the runtime's version
     LICENCE = ""  # what a user must accept before the environment is installed

@@ -14,6 +14,7 @@ class Runtime:
     NAME = "opencv"
     ALIASES = ("cv2", "opencv5")
     HIDDEN = False
+    REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"opencv-python-headless": "5.0.0.93"}
     LICENCE = ""
@@ -45,6 +46,8 @@ class Runtime:
         for name, array in inputs.items():
             net.setInput(np.asarray(array, order="C"), name)
         made = net.forward(outputs)  # by name: the classic engine re-sorts unnamed outputs
+        if any(m is None for m in made):
+            raise CannotFeed("the Python binding gives None for an empty output")
         return [np.asarray(m) for m in made], {"placement": "native", "units": ["CPU"]}
 
     def explain(self, error, log):

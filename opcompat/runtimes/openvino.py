@@ -14,6 +14,7 @@ class Runtime:
     NAME = "openvino"
     ALIASES = ("ov",)
     HIDDEN = False
+    REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"openvino": "2026.4.1"}
     LICENCE = ""
@@ -43,13 +44,12 @@ class Runtime:
         stage("run")
         request = compiled.create_infer_request()
         feeds = {}
-        for port in compiled.inputs:
-            name = next(n for n in port.names if n in inputs)
+        for port, name in zip(compiled.inputs, inputs):  # in order: a tensor that is also an output may go by the output's name only
             feeds[port] = self.tensor(inputs[name], dtypes[name])
         request.infer(feeds)
         made = []
-        for name in outputs:
-            tensor = request.get_tensor(name)
+        for index in range(len(compiled.outputs)):
+            tensor = request.get_output_tensor(index)
             kind = tensor.element_type
             if kind == self.ov.Type.string:
                 made.append(np.asarray(tensor.str_data, dtype=object))

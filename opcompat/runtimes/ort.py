@@ -11,6 +11,7 @@ class Runtime:
     NAME = "ort"
     ALIASES = ("onnxruntime",)
     HIDDEN = False
+    REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"onnxruntime": "1.32.0"}
     LICENCE = ""

@@ -20,6 +20,7 @@ class Runtime:
     NAME = "qnn"
     ALIASES = ("hexagon", "qualcomm", "onnxruntime-qnn")
     HIDDEN = False
+    REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"onnxruntime-qnn": "2.7.0", "onnxruntime": "1.32.0"}
     LICENCE = "Qualcomm AI Stack License (the QNN libraries inside the onnxruntime-qnn wheel; see its Qualcomm_LICENSE file)"
@@ -45,6 +46,7 @@ class Runtime:
             "htp_arch": options["htp_arch"],
             "soc_model": options["soc_model"],
             "enable_htp_fp16_precision": "1",
+            "offload_graph_io_quantization": "0",
         }
 
     def versions(self):
@@ -70,9 +72,12 @@ class Runtime:
 
     def explain(self, error, log):
         """ORT only says that nodes were left over; the validator's reasons are in the verbose log."""
-        found = re.findall(r"Validation FAILED[^\n]*?REASON ?: ?([^\n]*)|(Cannot get shape[^\n]*)|<E> ([^\n]*)", log)
-        reasons = list(dict.fromkeys(next(filter(None, f)).strip()[:300] for f in found))
-        return " | ".join([*reasons[:4], str(error)])
+        found = re.findall(r"REASON *: *([^\n]*)|(Cannot get shape[^\n]*)|<E> ([^\n]*)", log)
+        reasons = list(dict.fromkeys(next(filter(None, f)).strip()[:300] for f in found if any(f)))
+        text = str(error)
+        if reasons and "fallback to CPU EP has been explicitly disabled" in text:
+            return " | ".join(reasons[:4])
+        return " | ".join([*reasons[:4], text])
 
     def tidy(self, log):
         return "\n".join(line for line in log.splitlines() if "[E:" in line or "<E>" in line)

@@ -7,6 +7,7 @@ class Runtime:
     NAME = "reference"
     ALIASES = ()
     HIDDEN = True
+    REVISION = 1
     PYTHON = ""
     PACKAGES: dict = {}
     LICENCE = ""

@@ -1,0 +1,105 @@
+"""How often predictions are right. The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
+
+python bench/accuracy.py [--worst 20] [--skip networks|probes] [--timeout 300]
+(a) probes, leave one out: each measured probe is predicted from the evidence of its operator without any that has equal facts.
+(b) networks: `opcompat check` of the example and bench networks against what the runtimes really do with them.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from networks import networks
+from rich.console import Console
+from rich.table import Table
+
+from opcompat import predict, probe
+from opcompat.predict import Difference, Evidence, Facts, Prediction, difference
+from opcompat.store import Base, database_path
+
+console = Console(width=170, highlight=False, markup=False)
+
+
+class Distances:
+    """`difference`, computed once for every two facts objects (the probes of an operator share theirs over all targets)."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[int, int], Difference] = {}
+
+    def __call__(self, a: Facts, b: Facts) -> Difference:
+        key = (id(a), id(b))
+        if key not in self.kept:
+            self.kept[key] = self.kept[key[::-1]] = difference(a, b)
+        return self.kept[key]
+
+
+def left_out(evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Difference]) -> Iterator[tuple[Evidence, Prediction]]:
+    """Yield (evidence, what the rest predicts for its facts), the rest without anything that has equal facts and blamed afresh."""
+    groups: dict[frozenset[Any], list[Evidence]] = {}
+    for e in evidence:
+        groups.setdefault(frozenset(e.facts.items()), []).append(e)
+    full = predict.causes(evidence)
+    good = sum(e.good for e in evidence)
+    for equal in groups.values():
+        rest = [e for e in evidence if all(e is not other for other in equal)]
+        # blame rests on the passing evidence alone while there is some
+        blame = full if good and not any(e.good for e in equal) else predict.causes(rest)
+        prediction = predict.predict(equal[0].facts, [replace(e, cause=blame.get(e.probe)) for e in rest], distance)
+        for e in equal:
+            yield e, prediction
+
+
+def probes(worst: int) -> None:
+    """Print the leave-one-out tables."""
+    operators: dict[Any, list[tuple[str, list[Evidence]]]] = {}
+    with Base(database_path()) as base:
+        for (target, operator), evidence in base.evidence(sorted({p.op_type for p in probe.load()}), sorted(base.targets())).items():
+            operators.setdefault(operator, []).append((target, evidence))
+    counts: dict[str, Counter[tuple[str, str]]] = {}
+    wrong: list[tuple[str, Evidence, Prediction]] = []
+    for listed in operators.values():
+        predict.difference = distance = Distances()  # causes() computes the same differences over and over
+        for target, evidence in listed:
+            for e, prediction in left_out(evidence, distance):
+                actual = "good" if e.good else "bad" if e.bad else "fallback"
+                counts.setdefault(target, Counter())[prediction.verdict, actual] += 1
+                if prediction.verdict == "works" and e.bad:
+                    wrong.append((target, e, prediction))
+    predict.difference = difference
+    table = Table(box=None, pad_edge=False, title="(a) each probe predicted without evidence of equal facts (measured targets)", title_justify="left")
+    columns = ("works", "really bad", "precision", "breaks", "really good", "precision", "falls back", "unknown", "bad not foreseen")
+    for heading in ("target", "probes", *columns):
+        table.add_column(heading, justify="left" if heading == "target" else "right")
+    for target, found in [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]:
+        said: Counter[str] = Counter()
+        for (verdict, _), n in found.items():
+            said[verdict] += n
+        total, works, breaks = found.total(), said["works"], said["breaks"]
+        right = (share(found["works", "good"], works), share(found["breaks", "bad"], breaks))
+        bad = sum(n for (_, actual), n in found.items() if actual == "bad")
+        cells = (total, works, found["works", "bad"], right[0], breaks, found["breaks", "good"], right[1], said["falls_back"])
+        table.add_row(target, *map(str, cells), share(said["unknown"], total), share(bad - found["breaks", "bad"], bad))
+    console.print(table)
+    most = Counter(e.probe.split("/", 1)[1].split(":")[0] for _, e, _ in wrong).most_common(15)
+    console.print(f"\nworks, but really bad: {len(wrong)}; by operator: {', '.join(f'{k} {n}' for k, n in most)}; the closest {worst}:")
+    for target, e, prediction in sorted(wrong, key=lambda w: (len(w[2].differs), w[1].probe, w[0]))[:worst]:
+        differs = ", ".join(f"{n} {a} not {b}" for n, (a, b) in prediction.differs.items())
+        console.print(f"  {target}: {e.probe} is {e.outcome}; believed {prediction.probe} (differs: {differs})")
+
+
+def share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worst", default=20, type=int, help="how many of the worst wrong predictions to list")
+    parser.add_argument("--skip", choices=("probes", "networks"))
+    parser.add_argument("--timeout", default=300, type=float, help="seconds a runtime may take for one network")
+    chosen = parser.parse_args()
+    if chosen.skip != "probes":
+        probes(chosen.worst)
+    if chosen.skip != "networks":
+        networks(chosen.timeout)
