@@ -23,6 +23,8 @@ class Work:
     version: str
     probes: tuple[Probe, ...]
     recorded: int
+    stale: int
+    """Results kept of other versions, options or probes than today's."""
     unavailable: str = ""
 
 
@@ -44,8 +46,9 @@ def plan(targets: Sequence[str], probes: Sequence[Probe], runs: Path, again: boo
         have = done.get((name, version, options_key(recorded_options(runtime, name))), set())
         due = tuple(p for p in probes if again or p.digest not in have)
         known = sum(p.digest in have for p in probes)
+        kept = sum(len(digests) for (target, _, _), digests in done.items() if target == name)
         reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}"
-        work.append(Work(name, version, due, known, reason))
+        work.append(Work(name, version, due, known, kept - known, reason))
     return work
 
 

@@ -1,8 +1,12 @@
-"""Model x targets -> findings: what works, what breaks, on which evidence. The dataclasses here are the JSON contract (`opcompat schema`)."""
+"""Model x targets -> findings: what works, what breaks, on which evidence. The dataclasses here are the JSON contract.
+
+report.schema.json beside this file is made from them by `python -m opcompat.checker` (needs pydantic).
+"""
 
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -50,6 +54,8 @@ class Advice:
     advice: str
     source: str
     executable: bool
+    proof: str
+    """How its rewritten probes fared on this target; empty where none ran."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,8 @@ class _Judge:
 
     def __init__(self, base: Base, known: Mapping[str, Target], subjects: Sequence[_Subject], targets: Sequence[str]):
         self.known = known
-        ops = sorted({s.operator[1] for s in subjects} | {s.pattern[0] for s in subjects if s.pattern})
+        proofs = {f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None}
+        ops = sorted({s.operator[1] for s in subjects} | {s.pattern[0] for s in subjects if s.pattern} | proofs)
         wanted = {t for name in targets for t in (name, *known[name].related)}
         self.evidence = base.evidence(ops, sorted(wanted & known.keys()))
         self.claims = base.claims(ops)
@@ -261,11 +268,20 @@ def _stage_of(judged: _Judged, about: Target) -> Stage | None:
     return "convert" if judged.claim_target == about.requires else "compile"
 
 
-def _advice(subject: _Subject, target: str) -> tuple[Advice, ...]:
+def _advice(subject: _Subject, target: str, judge: _Judge) -> tuple[Advice, ...]:
+    """Return the workarounds that apply; a rewrite none of whose probes passes on the target helps nobody there."""
     domain, op_type = subject.operator
     name = f"{domain}:{op_type}" if domain else op_type
-    found = [w for w in all_workarounds() if w.fits(name, dict(subject.facts), target)]
-    return tuple(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None) for w in found)
+    made = []
+    for w in all_workarounds():
+        if not w.fits(name, dict(subject.facts), target):
+            continue
+        tried = judge.evidence.get((target, ("pattern", f"workaround/{w.name}")), [])
+        passed = sum(e.good for e in tried)
+        if passed or not tried:
+            proof = f"{passed} of {len(tried)} rewritten probes pass on {target}" if tried else ""
+            made.append(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, proof))
+    return tuple(made)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -283,7 +299,7 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
         model = open_model(model)
     elif not isinstance(model, Model):
         model = of_proto(model, "model")
-    with base or Base(database_path()) as opened:
+    with nullcontext(base) if base is not None else Base(database_path()) as opened:
         known = opened.targets()
         chosen = resolve(targets, known)
         subjects, by_path = _subjects(model, opened)
@@ -324,7 +340,7 @@ def _target(
         domain, op_type = subject.operator
         finished[id(subject)] = NodeFinding(
             "", "", op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited,
-            _advice(subject, name) if needs_help else (), related,
+            _advice(subject, name, judge) if needs_help else (), related,
         )  # fmt: skip
     inner: dict[str, list[Verdict]] = {}
     nodes: list[NodeFinding] = []
@@ -343,3 +359,16 @@ def _target(
     return TargetReport(
         name, worst(verdicts.values()), kind, about.newest, {v: counts.get(v, 0) for v in VERDICTS}, _partitions(model, verdicts), tuple(nodes)
     )
+
+
+def schema_text() -> str:
+    """Return the JSON schema of a Report."""
+    import json
+
+    from pydantic import TypeAdapter
+
+    return json.dumps(TypeAdapter(Report).json_schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("report.schema.json").write_text(schema_text())

@@ -1,6 +1,5 @@
 """The command line. Each command is a few lines around one module; heavy imports happen inside, so that `check` starts fast."""
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,13 @@ def fail(text: str) -> NoReturn:
     """Print one sentence on stderr and exit 2."""
     print(f"opcompat: {text}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def waiting(what: str) -> Any:
+    """Return a context that shows a spinner on stderr while something takes its time."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)
 
 
 def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,8 +93,9 @@ def fix(model: Path, out: Path, targets: tuple[str, ...]) -> None:
     """Apply the workarounds that can be applied to MODEL, and prove that the numbers stay the same."""
     from opcompat import fixer
 
-    for line in fixer.fix(model, out, targets or ["all"]):
-        print(line)
+    with waiting("repairing and comparing numbers"):
+        lines = list(fixer.fix(model, out, targets or ["all"]))
+    print("\n".join(lines))
 
 
 @app.command()
@@ -113,11 +120,7 @@ def targets() -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON schema of `check --format json`."""
-    from pydantic import TypeAdapter
-
-    from opcompat.checker import Report
-
-    print(json.dumps(TypeAdapter(Report).json_schema(), indent=1))
+    print(Path(__file__).with_name("report.schema.json").read_text(), end="")
 
 
 @app.command()
@@ -141,7 +144,8 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
         if list_only:
             continue
         try:
-            found = environments.install(runtime, accepted=name in accept_licence)
+            with waiting(f"installing {name}"):
+                found = environments.install(runtime, accepted=name in accept_licence)
             print(f"  ready: {found.python}")
         except environments.EnvError as error:
             failed = True
@@ -178,7 +182,10 @@ def build(out: Path | None) -> None:
     from opcompat import probe as probes
     from opcompat import store
 
-    counts = store.build(out or store.database_path(), store.runs_folder(), store.data_folder() / "claims", probes.load())
+    if not store.is_checkout():
+        fail(f"build needs all recorded runs, which a checkout of opcompat has: copy yours from {store.runs_folder()} into its data/runs")
+    with waiting("building"):
+        counts = store.build(out or store.database_path(), store.runs_folder(), store.data_folder() / "claims", probes.load())
     print(", ".join(f"{n} {what}" for what, n in counts.items()))
 
 

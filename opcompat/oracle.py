@@ -69,7 +69,14 @@ def references(probes: Sequence[Probe], progress: Callable[[int, int], None] = l
                     finished += 1
                     progress(finished, total)
 
+    known: dict[str, Reference] = {}
+
     def settled(probe: Probe) -> Reference:
+        if probe.digest not in known:
+            known[probe.digest] = read(probe)
+        return known[probe.digest]
+
+    def read(probe: Probe) -> Reference:
         answers = {}
         for name, folder in folders.items():
             answer = _load(folder / f"{probe.digest}.json")

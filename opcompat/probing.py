@@ -71,12 +71,12 @@ def status() -> None:
     """Print a line per target: installed or why not, results recorded, and how many probes are due."""
     console = Console()
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "version", "recorded", "due", "state"):
+    for heading in ("target", "version", "recorded", "stale", "due", "state"):
         table.add_column(heading)
     with console.status("reading runs and probes"):
         probes = probe.load()
         work = campaign.plan(list(measured_targets()), probes, store.runs_folder())
     for w in work:
         state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + w.target)
-        table.add_row(w.target, w.version, str(w.recorded), str(len(w.probes)), state)
+        table.add_row(w.target, w.version, str(w.recorded), str(w.stale), str(len(w.probes)), state)
     console.print(table)

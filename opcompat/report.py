@@ -28,10 +28,16 @@ class Problem:
     paths: dict[str, None]
     operators: list[str]
     workarounds: dict[str, Advice]
+    doubted: bool = False
+    """True where a document accepts the nodes and measured evidence of kindred targets does not."""
 
     @property
     def verdict(self) -> Verdict:
         return self.finding.verdict
+
+    @property
+    def sign(self) -> str:
+        return "!" if self.doubted else SIGNS[self.verdict]
 
 
 def operator_of(node: NodeFinding) -> str:
@@ -44,10 +50,11 @@ def problems(report: Report) -> list[Problem]:
     single: dict[Any, Problem] = {}
     for target in report.targets:
         for node in target.nodes:
-            if node.verdict == "works":
+            doubted = node.verdict == "works" and any(r.verdict == "breaks" for r in node.related)
+            if node.verdict == "works" and not doubted:
                 continue
             operator = operator_of(node)
-            problem = single.setdefault((operator, node.verdict, node.stage, node.reason), Problem(node, [], {}, [operator], {}))
+            problem = single.setdefault((operator, node.verdict, node.stage, node.reason), Problem(node, [], {}, [operator], {}, doubted))
             problem.workarounds.update({w.name: w for w in node.workarounds})
             if target.target not in problem.targets:
                 problem.targets.append(target.target)
@@ -60,7 +67,7 @@ def problems(report: Report) -> list[Problem]:
             first.paths |= problem.paths
             first.operators += problem.operators
             first.workarounds.update(problem.workarounds)
-    order = {v: i for i, v in enumerate(("breaks", "falls_back", "slow", "unknown"))}
+    order = {v: i for i, v in enumerate(("breaks", "falls_back", "slow", "works", "unknown"))}
     return sorted(merged.values(), key=lambda p: (order[p.verdict], -len(p.targets) * len(p.paths), p.operators[0]))
 
 
@@ -119,7 +126,7 @@ def _rows(problem: Problem) -> list[tuple[str, str]]:
             rows.append(("differs", differing(cited)))
     rows += [("related", line) for line in _kin(f)]
     for w in problem.workarounds.values():
-        how = "opcompat fix can apply it" if w.executable else w.kind
+        how = ("opcompat fix can apply it" + (f"; {w.proof}" if w.proof else "")) if w.executable else w.kind
         rows.append(("try", f"{w.title} [{how}]: {w.advice} Source: {w.source}"))
     return rows
 
@@ -128,8 +135,9 @@ def _heading(problem: Problem) -> str:
     count = f" ({len(problem.paths)} nodes)" if len(problem.paths) > 1 else ""
     several = len(problem.operators) > 1
     more = f" and {len(problem.operators) - SHOWN_NODES} more operators" if len(problem.operators) > SHOWN_NODES else ""
-    verb = _VERBS[problem.verdict][several]
-    return f"{', '.join(problem.operators[:SHOWN_NODES])}{more} {verb} on {', '.join(_shorten(problem.targets))}{count}"
+    verb = ("are said to work" if several else "is said to work") if problem.doubted else _VERBS[problem.verdict][several]
+    doubt = ", but measured kindred targets refuse it" if problem.doubted else ""
+    return f"{', '.join(problem.operators[:SHOWN_NODES])}{more} {verb} on {', '.join(_shorten(problem.targets))}{doubt}{count}"
 
 
 def _shorten(targets: Sequence[str]) -> list[str]:
@@ -189,7 +197,7 @@ def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
                 left_out += 1
                 continue
         console.print()
-        console.print(Text(f"{SIGNS[problem.verdict]} {_heading(problem)}", f"bold {STYLES[problem.verdict]}"))
+        console.print(Text(f"{problem.sign} {_heading(problem)}", "bold yellow" if problem.doubted else f"bold {STYLES[problem.verdict]}"))
         block = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
         block.add_column(style="dim", no_wrap=True)
         block.add_column(overflow="fold")
@@ -236,7 +244,7 @@ def to_markdown(report: Report) -> str:
     lines = [f"## {cell(_title(report))}", "", "| " + " | ".join(_HEADINGS) + " |", "|" + " --- |" * len(_HEADINGS)]
     lines += ["| " + " | ".join(map(cell, _summary(t))) + " |" for t in report.targets]
     for problem in problems(report):
-        lines += ["", f"### {SIGNS[problem.verdict]} {cell(_heading(problem))}", ""]
+        lines += ["", f"### {problem.sign} {cell(_heading(problem))}", ""]
         lines += [f"- **{label}**: {cell(text)}" for label, text in _rows(problem)]
     return "\n".join(lines) + "\n"
 
@@ -258,7 +266,7 @@ def to_html(report: Report) -> str:
     blocks = ""
     for p in problems(report):
         listed = "".join(f"<dt>{e(label)}</dt><dd>{e(text)}</dd>" for label, text in _rows(p))
-        blocks += f'<h2 class="{p.verdict}">{SIGNS[p.verdict]} {e(_heading(p))}</h2><dl>{listed}</dl>'
+        blocks += f'<h2 class="{p.verdict}">{p.sign} {e(_heading(p))}</h2><dl>{listed}</dl>'
     return _PAGE.format(title=e(_title(report)), head=head, rows=rows, blocks=blocks)
 
 

@@ -376,6 +376,9 @@ def _resize(view: View) -> None:
         up, down = any(v > 1 for v in changed), any(v < 1 for v in changed)
         view.facts["direction"] = "mixed" if up and down else "up" if up else "down" if down else "same"
         view.facts["whole factor"] = all(float(v).is_integer() for v in values)
+        if by == "scales" and (shape := view.shape("X")) and all(shape):
+            sizes = [v * (shape[a] or 0) for a, v in full.items() if -len(shape) <= a < len(shape)]
+            view.facts["exact size"] = all(abs(s - round(s)) < 1e-3 for s in sizes)
         if rank:
             moved = sorted(a % rank for a, v in full.items() if v != 1)
             known = {"spatial": list(range(2, rank)), "channels last": list(range(1, rank - 1)), "all": list(range(rank))}
@@ -547,8 +550,8 @@ def _axes(view: View, axes: list[float] | None, rank: int | None) -> None:
             kind = "last"
         elif rank > 2 and positions == set(range(2, rank)):
             kind = "spatial"
-        elif rank > 1 and positions == {1}:
-            kind = "channel"
+        elif rank > 1 and len(positions) == 1 and positions <= {0, 1}:
+            kind = place(positions.pop(), rank)
         else:
             kind = "with batch" if 0 in positions else "other"
         view.facts["axes"] = kind
@@ -637,8 +640,9 @@ def _split(view: View) -> None:
 @relation("LSTM", "GRU", "RNN")
 def _recurrent(view: View) -> None:
     activations, _, _, clip, _ = view.take("activations", "activation_alpha", "activation_beta", "clip", "hidden_size")
-    view.facts["activations"] = "given" if activations else "default"
+    view.facts["activations"] = " ".join(activations) if activations else "default"
     view.facts["clip"] = clip is not None
+    view.facts["outputs used"] = " ".join(f"{n}" for n, o in zip(("Y", "Y_h", "Y_c"), view.node.proto.output, strict=False) if o)
 
 
 @relation("CumSum", "CumProd")
@@ -682,6 +686,20 @@ def _clip(view: View) -> None:
 def _affine_grid(view: View) -> None:
     size = view.numbers("size")
     view.facts["output rank"] = len(size) if size else "unknown"
+
+
+@relation("Attention")
+def _attention(view: View) -> None:
+    query, key, value = (view.shape(n) for n in ("Q", "K", "V"))
+    heads, kv_heads = view.take("q_num_heads", "kv_num_heads")
+    if query and key and value and len(query) == len(key) == len(value):
+        several = (query[1], key[1]) if len(query) == 4 else (heads, kv_heads)
+        view.facts["shared heads"] = several[0] != several[1]
+        view.facts["equal lengths"] = query[-2] == key[-2]
+        view.facts["equal widths"] = key[-1] == value[-1] if len(query) == 4 else "unknown"
+    mask = view.shape("attn_mask")
+    if mask is not None:
+        view.facts["mask broadcast"] = 1 in mask[:-2] or len(mask) < 4
 
 
 @relation("LRN")

@@ -32,8 +32,13 @@ class StoreError(Exception):
 
 def data_folder() -> Path:
     """Return the folder of recorded data: inside the installed package, or beside it in a checkout."""
-    packaged = Path(__file__).parent / "_data"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "data"
+    here = Path(__file__).parent
+    return here.parent / "data" if is_checkout() else here / "_data"
+
+
+def is_checkout() -> bool:
+    """Say whether this is a checkout, which holds all recorded runs and claims, and not an installed package, which holds their product only."""
+    return not (Path(__file__).parent / "_data").is_dir()
 
 
 def database_path() -> Path:
@@ -45,11 +50,11 @@ def runs_folder() -> Path:
     """Return where new runs are written: data/runs of a checkout, else a folder of the user's; $OPCOMPAT_RUNS overrides both."""
     if chosen := os.environ.get("OPCOMPAT_RUNS"):
         return Path(chosen)
-    if (Path(__file__).parent / "_data").is_dir():
-        import platformdirs
+    if is_checkout():
+        return data_folder() / "runs"
+    import platformdirs
 
-        return Path(platformdirs.user_data_dir("opcompat")) / "runs"
-    return data_folder() / "runs"
+    return Path(platformdirs.user_data_dir("opcompat")) / "runs"
 
 
 # ---- run files -----------------------------------------------------------------------------------------------------------------------
@@ -270,6 +275,8 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
                     json.dumps(r.times_ms, sort_keys=True), r.attempts, r.agreeing, r.stderr, r.started,
                 )  # fmt: skip
                 db.execute(f"INSERT INTO results VALUES ({','.join('?' * 22)})", values)
+            about = {"schema_version": str(SCHEMA_VERSION), "newest_run": max((run.started for _, run, _ in every), default="")}
+            db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(about.items()))
             counts = {
                 "probes": len(known), "results": len(latest), "targets": db.execute("SELECT COUNT(*) FROM targets").fetchone()[0],
                 "claims": db.execute("SELECT COUNT(*) FROM claims").fetchone()[0],

@@ -81,7 +81,8 @@ def test_cyclic_and_dangling(tmp_path: Path) -> None:
     [
         ({"location": "../secret"}, "outside"), ({"location": "/etc/passwd"}, "relative"), ({"location": "gone.bin"}, "missing"),
         ({"location": "link"}, "outside"), ({"location": "short.bin", "offset": "0", "length": "400"}, "incomplete"),
-        ({"location": "short.bin", "offset": "x"}, "not a number"), ({"location": "short.bin", "offset": "-5"}, "incomplete"), ({"location": ""}, "relative"),
+        ({"location": "short.bin", "offset": "x"}, "not a number"), ({"location": "short.bin", "offset": "-5"}, "incomplete"),
+        ({"location": ""}, "relative"),
     ],
 )  # fmt: skip
 def test_external_data_is_judged_by_name_and_size(tmp_path: Path, entries: dict[str, str], word: str) -> None:

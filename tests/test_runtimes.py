@@ -61,10 +61,8 @@ def test_a_runtime_whose_licence_is_not_accepted_is_not_installed(monkeypatch: p
 
 
 def test_a_version_that_does_not_exist_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Future(measured_targets()["ort/cpu"]):  # type: ignore[misc]
-        PACKAGES = {"onnxruntime": "999.0"}
-
+    future = type("Future", (measured_targets()["ort/cpu"],), {"PACKAGES": {"onnxruntime": "999.0"}})
     monkeypatch.setenv("OPCOMPAT_CACHE", str(tmp_path))
     with pytest.raises(env.EnvError, match="cannot be installed") as caught:
-        env.install(Future)
+        env.install(future)
     assert "\n" not in str(caught.value) and not list((tmp_path / "envs").iterdir())

@@ -44,7 +44,7 @@ class Runtime:
         stage("run")
         request = compiled.create_infer_request()
         feeds = {}
-        for port, name in zip(compiled.inputs, inputs):  # in order: a tensor that is also an output may go by the output's name only
+        for port, name in zip(compiled.inputs, inputs, strict=True):  # in order: a tensor that is also an output may go by the output's name only
             feeds[port] = self.tensor(inputs[name], dtypes[name])
         request.infer(feeds)
         made = []

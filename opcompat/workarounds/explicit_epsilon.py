@@ -1,7 +1,7 @@
 """Write out the epsilon that a normalisation leaves to its default.
 
 What it does: adds the attribute epsilon with its default value.
-When it applies: LayerNormalization, InstanceNormalization or BatchNormalization without an epsilon attribute.
+When it applies: LayerNormalization without an epsilon attribute.
 Why: at least one converter reads a missing epsilon as a failure.
 Cost: none.
 References: measured here on rknn-toolkit2 2.5.0: LayerNormalization builds with an explicit epsilon and fails without
@@ -29,7 +29,7 @@ WORKAROUND = Workaround(
     name="explicit-epsilon",
     title="Write out the epsilon that a normalisation leaves to its default",
     kind="export option",
-    operators=("LayerNormalization", "InstanceNormalization", "BatchNormalization"),
+    operators=("LayerNormalization",),
     targets=("rknn/*",),
     advice="Changes nothing in what the model computes.",
     source="measured on rknn-toolkit2 2.5.0 (LayerNormalization)",

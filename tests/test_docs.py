@@ -1,0 +1,40 @@
+"""Documentation that can be checked: generated pages are up to date, commands are in the README, every table of the database is described."""
+
+import re
+import runpy
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from opcompat import store
+from opcompat.cli import app
+
+ROOT = Path(__file__).parent.parent
+MAKE = runpy.run_path(str(ROOT / "docs" / "make.py"))
+
+
+@pytest.mark.parametrize("name", MAKE["PAGES"])
+def test_generated_page(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == MAKE["PAGES"][name](), "make it again: python docs/make.py"
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [n for n in app.commands if f"opcompat {n}" not in text] == []
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_every_table_and_column_is_described() -> None:
+    text = (ROOT / "docs" / "database.md").read_text()
+    with sqlite3.connect(store.database_path()) as db:
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"):
+            assert f"## {table}" in text, table
+            for column in db.execute(f"PRAGMA table_info({table})"):
+                assert f"`{column[1]}`" in text, (table, column[1])
