@@ -54,8 +54,8 @@ class Probe:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits over model and inputs."""
-        hashed = hashlib.sha256(self.model)
+        """16 hex digits over model, inputs and what the probe is about."""
+        hashed = hashlib.sha256(self.model + f"{self.focus} {self.pattern if self.focus is None else ''}".encode())
         for name, array in self.inputs.items():
             data = "\0".join(map(str, array.ravel())).encode() if array.dtype.kind in "OU" else np.ascontiguousarray(array).tobytes()
             hashed.update(f"{name}{array.dtype}{array.shape}".encode() + data)

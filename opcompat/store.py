@@ -11,7 +11,7 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,12 @@ def host() -> dict[str, Any]:
             flags = sorted(f for f in found[1].split() if f.startswith(("avx", "amx", "fma", "sse4", "vnni")))
     except OSError:
         pass
-    return {"os": platform.platform(), "arch": platform.machine(), "cpu": model, "flags": " ".join(flags), "threads": 1}
+    system = platform.system()
+    if system == "Linux":
+        with suppress(OSError):
+            system = platform.freedesktop_os_release()["PRETTY_NAME"]
+        system += ", " + " ".join(platform.libc_ver())
+    return {"os": system, "arch": platform.machine(), "cpu": model, "flags": " ".join(flags), "threads": 1}
 
 
 class RunWriter:

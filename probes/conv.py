@@ -17,15 +17,16 @@ def conv(f: dict, context: bool = False) -> Probe:
     size = 13 if n < 3 else 8
     size = max(size, f["stride"] * 2)
     kernel = list(k) if isinstance(k, tuple) else [k] * n
-    group = CIN if f["group"] == "depthwise" else f["group"]
-    out = CIN if f["group"] == "depthwise" else COUT
-    shape = (1, CIN, *[size] * n)
-    weight = data(out, CIN // group, *kernel, dtype=f["dtype"], low=-0.5, high=0.5)
+    cin, cout = (CIN, COUT) if max(kernel) < 8 else (2, 4)  # wide kernels on few channels: models stay small
+    group = cin if f["group"] == "depthwise" else f["group"]
+    out = cin if f["group"] == "depthwise" else cout
+    shape = (1, cin, *[size] * n)
+    weight = data(out, cin // group, *kernel, dtype=f["dtype"], low=-0.5, high=0.5)
     half = [d * (x - 1) // 2 for x in kernel]
     attributes: dict = {"pads": {"symmetric": half + half, "asymmetric": [0] * n + [h + 1 for h in half], "none": None}.get(f["pads"])}
     if f["pads"] in ("SAME_UPPER", "SAME_LOWER", "VALID"):
         attributes["auto_pad"] = f["pads"]
-    dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", CIN, *"HWD"[:n]]}}[f["dynamic"]]
+    dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", cin, *"HWD"[:n]]}}[f["dynamic"]]
     return single_op(
         FAMILY, "Conv", describe(BASE, f),
         {

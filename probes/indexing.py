@@ -42,6 +42,7 @@ def gather() -> Iterator[Probe]:
     more = {"indices": [(6,), (2, 1, 3)], "type": ["int32"], "dtype": ["float16", "int64"], "dynamic": ["all"], "opset": [11], "sign": ["negative"]}
     scalar = {**base, "axis": 1, "indices": ()}
     found = [*vary(base, **wide), *vary(embedding, **more), {**base, "axis": 1, "form": "computed"}]
+    found += [{**scalar, "axis": axis, "rank": rank} for rank, axis in ((5, 0), (5, 2), (3, 0), (3, 1), (2, 0), (2, 1))]  # q, k, v of one tensor
     found += [scalar, {**scalar, "dynamic": "batch"}, {**scalar, "axis": -1}, {**scalar, "axis": 0, "rank": 1, "dtype": "int64"}]
     for f in found:
         table = data(*{1: (8,), 2: (12, 6), 3: (4, 5, 6), 4: (4, 4, 6, 5), 5: (4, 2, 3, 4, 5)}[f["rank"]], dtype=f["dtype"])

@@ -21,6 +21,7 @@ def others() -> Iterator[Probe]:
 
 def probes() -> Iterator[Probe]:
     recipes = [w for w in all_workarounds() if w.rewrite is not None]
+    seen: set[str] = set()
     taken = dict.fromkeys((w.name for w in recipes), 0)
     for original in others():
         for recipe in recipes:
@@ -32,8 +33,11 @@ def probes() -> Iterator[Probe]:
                 recipe.rewrite(proto, original.focus)
             except Refused:
                 continue
-            taken[recipe.name] += 1
             proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
             name = f"workaround/{recipe.name}"
             inputs = {k: np.array(v) for k, v in original.inputs.items()}
-            yield Probe(f"{FAMILY}/{recipe.name}:{original.id}", FAMILY, proto, inputs, None, name, False, original.tolerance, original.answer)
+            made = Probe(f"{FAMILY}/{recipe.name}:{original.id}", FAMILY, proto, inputs, None, name, False, original.tolerance, original.answer)
+            if made.digest not in seen:
+                seen.add(made.digest)
+                taken[recipe.name] += 1
+                yield made

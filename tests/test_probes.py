@@ -29,7 +29,6 @@ def test_family(name: str, everything: list[Probe]) -> None:
         assert p.id.startswith(f"{name}/") and len(p.model) < 20_000, p.id
         assert set(p.inputs) == {i.name for i in p.proto.graph.input} - {t.name for t in p.proto.graph.initializer}, p.id
         assert all(o.type.WhichOneof("value") for o in p.proto.graph.output), p.id
-        onnx.checker.check_model(p.proto)
         assert p.facts and "unknown" not in (p.facts.get("dtype"),), p.id
         assert p.tolerance is None or p.tolerance.reason
 
