@@ -17,7 +17,7 @@ def conv(f: dict, context: bool = False) -> Probe:
     size = 13 if n < 3 else 8
     size = max(size, f["stride"] * 2)
     kernel = list(k) if isinstance(k, tuple) else [k] * n
-    cin, cout = (CIN, COUT) if max(kernel) < 8 else (2, 4)  # wide kernels on few channels: models stay small
+    cin, cout = (CIN, COUT) if max(kernel) < 7 else (2, 4)  # wide kernels on few channels: models stay small
     group = cin if f["group"] == "depthwise" else f["group"]
     out = cin if f["group"] == "depthwise" else cout
     shape = (1, cin, *[size] * n)
