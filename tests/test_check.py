@@ -149,3 +149,51 @@ import onnx
 assert onnx.load({str(model)!r}).graph.node
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_function_is_as_bad_as_its_worst_node(small_base: Path) -> None:
+    conv = conv_model(group=4).graph.node[0]
+    function = onnx.helper.make_function("local", "Block", ["x", "w"], ["c"], [conv], [onnx.helper.make_opsetid("", 17)])
+    proto = conv_model(group=4)
+    del proto.graph.node[0]
+    proto.graph.node.insert(0, onnx.helper.make_node("Block", ["x", "w"], ["c"], name="block", domain="local"))
+    proto.functions.append(function)
+    proto.opset_import.append(onnx.helper.make_opsetid("local", 1))
+    nodes = {n.path: n for n in opcompat.check(proto, ["demo/npu"], Base(small_base)).targets[0].nodes}
+    assert nodes["block/conv"].verdict == "breaks" and nodes["block"].verdict == "breaks" and "function" in nodes["block"].reason
+
+
+def test_a_known_pattern_overrides_its_parts(tmp_path: Path) -> None:
+    from conftest import record, result
+
+    from opcompat import probe, store
+
+    probes = probe.load(["activation", "activation_patterns"])
+    erf = [result(p, "fail", stage="compile", message="no Erf") for p in probes if p.op_type == "Erf"]
+    gelu = next(p for p in probes if p.id == "activation_patterns/gelu-erf:base")
+    record(tmp_path / "runs", "demo/npu", "1", [*erf, result(gelu)])
+    (tmp_path / "claims").mkdir()
+    store.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
+    nodes = opcompat.check(gelu.proto, ["demo/npu"], Base(tmp_path / "compat.db")).targets[0].nodes
+    assert {n.verdict for n in nodes} == {"works"} and {n.pattern for n in nodes} == {"gelu-erf"}
+    alone = next(p for p in probes if p.id == "activation/Erf:base").proto
+    assert opcompat.check(alone, ["demo/npu"], Base(tmp_path / "compat.db")).targets[0].verdict == "breaks"
+
+
+def test_a_document_that_kindred_measurements_contradict_is_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from conftest import record, result
+
+    from opcompat import probe, store
+
+    probes = probe.load(["conv"])
+    record(tmp_path / "runs", "kin/npu", "1", [result(p, "fail", stage="compile", message="no Conv") for p in probes])
+    (tmp_path / "claims").mkdir()
+    header = {"target": "doc/npu", "requires": None, "related": ["kin/npu"], "fallback": None, "aliases": [], "about": "A document.", "title": "T"}
+    header |= {"publisher": "P", "version": "1", "date": "2024-08"}
+    rows = [header, {"op_type": "Conv", "domain": "", "status": "supported"}, {"op_type": "Relu", "domain": "", "status": "supported"}]
+    (tmp_path / "claims" / "doc-npu.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    store.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
+    found = opcompat.check(conv_model(), ["doc/npu"], Base(tmp_path / "compat.db"))
+    assert found.targets[0].verdict == "works" and found.targets[0].nodes[0].related[0].verdict == "breaks"
+    report.print_text(found)
+    assert "Conv is said to work on doc/npu, but measured kindred targets refuse it" in capsys.readouterr().out
