@@ -21,7 +21,7 @@ TOLERANCES = {
 
 QUANTA = frozenset({"int8", "uint8", "int16", "uint16", "int4", "uint4"})
 WIDENED = frozenset({("float32", "float16"), ("float32", "bfloat16")})
-"""(given, declared): a binding that gives float32 for a narrower float loses nothing."""
+"""(given, declared): a binding that gives float32 for a narrower float loses nothing; int32 for int64 neither, if the values are equal."""
 _COARSENESS = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -70,7 +70,7 @@ def judge(
     worst_abs = worst_rel = 0.0
     text = ""
     for index, ((dtype, array), (want_dtype, want)) in enumerate(zip(made, wanted, strict=True)):
-        widened = (dtype, want_dtype) in WIDENED
+        widened = (dtype, want_dtype) in WIDENED or ((dtype, want_dtype) == ("int32", "int64") and np.array_equal(array, want))
         if dtype != want_dtype and not widened:
             return Judgement(False, f"output {index} has dtype {dtype} instead of {want_dtype}")
         if array.shape != want.shape:
@@ -117,6 +117,8 @@ class Reference:
 def settle(probe: Probe, reference: Any, ort: Any) -> Reference:
     """Choose the answer from the two oracles' outputs (lists of (dtype, array), or a string saying why there are none) and numpy's if given."""
     quantised = is_quantised(probe.proto)
+    if probe.dispute:
+        return Reference(None, "none", True, probe.dispute)
     if probe.answer is not None:
         from opcompat import model as models
 

@@ -19,6 +19,8 @@ MAX_CAUSE = 3
 """A failing probe whose nearest passing neighbour differs in more facts than this is blamed on nothing."""
 MAX_DIFFERENCE = 5
 """A passing probe further away than this many facts says nothing about a node."""
+EDGE = 2
+"""See `trusted`."""
 REFUSES_ALL = 3
 """So many failing probes and no passing one: the operator as such does not work."""
 
@@ -66,11 +68,16 @@ def _has(facts: Facts, cause: Mapping[str, Fact]) -> bool:
 
 
 def trusted(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Leave out wrong numbers of bare probes of an operator that is right between two Convs: there the graph's edge is at fault, not the operator."""
+    """Leave out wrong numbers of bare probes that are right between two Convs, or nearly like one that is: there the graph's edge is at fault.
+
+    Nearly like: at most EDGE facts apart, for an operator of which at least one bare probe is wrong whose equal between Convs is right.
+    """
     inside = [e for e in evidence if e.context and e.good]
-    if any(e.outcome == "wrong" and not e.context and not difference(e.facts, i.facts) for e in evidence for i in inside):
-        return [e for e in evidence if e.context or e.outcome != "wrong"]
-    return list(evidence)
+    wrong = [e for e in evidence if e.outcome == "wrong" and not e.context]
+    gaps = {e.probe: min((len(difference(e.facts, i.facts)) for i in inside), default=EDGE + 1) for e in wrong}
+    if 0 not in gaps.values():
+        return list(evidence)
+    return [e for e in evidence if gaps.get(e.probe, EDGE + 1) > EDGE]
 
 
 def causes(evidence: Sequence[Evidence]) -> dict[str, dict[str, Fact] | None]:

@@ -47,6 +47,8 @@ class Probe:
     tolerance: Tolerance | None = None
     answer: Answer | None = None
     """Reference outputs in numpy, for what the oracles get wrong."""
+    dispute: str = ""
+    """Why no answer is right beyond doubt, where the standard leaves it open: such a probe convicts nobody."""
 
     @cached_property
     def model(self) -> bytes:

@@ -118,6 +118,7 @@ class Child:
             inputs.append({"name": name, "dtype": _dtype_name(value), "shape": list(array.shape), "file": str(path)})
         job = {
             "id": str(number), "model": str(model), "inputs": inputs, "outputs": [o.name for o in probe.proto.graph.output],
+            "output_dtypes": [_dtype_name(o.type.tensor_type.elem_type) for o in probe.proto.graph.output],
             "scratch": str(self.scratch), "log": str(self.log),
         }  # fmt: skip
         assert self.process.stdin is not None
@@ -155,7 +156,7 @@ class Child:
 def _dtype_name(number: int) -> str:
     from opcompat.model import DTYPES
 
-    return DTYPES[number]
+    return DTYPES.get(number, "unknown")
 
 
 class Target:
@@ -195,8 +196,8 @@ class Target:
     def raw(self, probes: Iterable[Probe]) -> Iterator[tuple[Probe, Raw, int, int]]:
         """Yield (probe, raw, attempts, agreeing attempts) in order of completion. Crashes and timeouts are confirmed alone first.
 
-        A probe that passes alone after its turn ended the child puts the one before it under suspicion: some runtimes corrupt the heap
-        and die later. If the pair dies again in a fresh child, the earlier one is yielded once more, as the crash.
+        Some runtimes corrupt the heap and die later: a probe that passes alone after its turn ended the child is run again followed by the
+        canary, then its predecessor is. Whoever kills the process a second time is yielded (the predecessor once more) as the crash.
         """
         todo = deque(probes)
         while todo:
@@ -213,13 +214,23 @@ class Target:
                     elif again.outcome in ("crash", "timeout"):
                         yield probe, again, 2, 1
                     else:
-                        yield probe, again, 2, 1 if raw.outcome == "timeout" else 2
-                        if previous is not None and raw.outcome == "crash":
-                            pair = self.alone([previous, probe])
-                            if pair[-1].outcome == "crash":
-                                text = f"it runs, but the next probe in the same process dies ({pair[-1].message}): memory is corrupted"
-                                yield previous, Raw(None, "crash", "run", text, stderr=pair[-1].stderr), 2, 2
+                        guilty = self._corrupter(previous, probe) if raw.outcome == "crash" else None
+                        if guilty is None or guilty[0] is not probe:
+                            yield probe, again, 2, 1 if raw.outcome == "timeout" else 2
+                        if guilty is not None:
+                            text = f"it runs, but what runs next in the same process dies ({guilty[1].message}): memory is corrupted"
+                            yield guilty[0], Raw(None, "crash", "run", text, stderr=guilty[1].stderr), 2, 2
                     break
+
+    def _corrupter(self, previous: Probe | None, suspect: Probe) -> tuple[Probe, Raw] | None:
+        """Find who corrupted the process in which `suspect`, though right alone, died: it itself, seen by what runs after it, or its predecessor."""
+        canary = canaries()[0]
+        for first, then in ((suspect, canary), (previous, canary), (previous, suspect)):
+            if first is not None:
+                raws = self.alone([first, then])
+                if raws[-1].outcome == "crash":
+                    return first, raws[-1]
+        return None
 
     def alone(self, probes: list[Probe]) -> list[Raw]:
         """Run a few probes in a fresh child of their own; the list ends with the first crash or timeout."""
@@ -257,13 +268,18 @@ class Target:
             try:
                 event = child.event(deadline - time.monotonic())
             except EOFError:
-                return Raw(None, "crash", stage, child.death(), stderr=child.words())
+                return Raw(None, "crash", stage, child.death(), stderr=self._local(child.words()))
             if event is None:
-                return Raw(None, "timeout", stage, f"no answer within {self.timeout:g} s", stderr=child.words())
+                return Raw(None, "timeout", stage, f"no answer within {self.timeout:g} s", stderr=self._local(child.words()))
             if "stage" in event:
                 stage = event["stage"] if event["stage"] in STAGES else stage
             elif "done" in event:
-                return _finished(event)
+                raw = _finished(event)
+                return replace(raw, message=self._local(raw.message), stderr=self._local(raw.stderr))
+
+    def _local(self, text: str) -> str:
+        """Cut this machine's folders out of an SDK's words, which then are equal from run to run."""
+        return text.replace(f"{self.scratch}/", "").replace(f"{self.python.parent.parent}/", "")
 
 
 def _finished(event: Mapping[str, Any]) -> Raw:

@@ -325,6 +325,8 @@ def _window(view: View, weights: str | None) -> None:
         else:
             kind = "symmetric" if pads[:half] == pads[half:] else "asymmetric"
         view.facts["padding"] = kind
+        if kernel and all(isinstance(k, int) for k in kernel):
+            view.facts["pads as wide as the kernel"] = max(pads) >= min(kernel)
 
 
 @relation("Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "DeformConv")
@@ -452,6 +454,7 @@ def _pad(view: View) -> None:
             outside = {place(p, rank) for p in places} & {"batch", "channel"}
             view.facts["pads"] = "nothing" if not padded else "spatial" if not outside else "batch" if "batch" in outside else "channel"
         view.facts["padding"] = "symmetric" if values[:half] == values[half:] else "asymmetric"
+        view.facts["pads.max"] = int(max(values))
 
 
 @relation("Cast")

@@ -92,7 +92,8 @@ def work(runtime, job, say):
     say(job=job["id"], stage="start")
     try:
         inputs = {spec["name"]: read_tensor(spec) for spec in job["inputs"]}
-        dtypes = {spec["name"]: spec["dtype"] for spec in job["inputs"]}
+        dtypes = dict(zip(job["outputs"], job["output_dtypes"]))
+        dtypes.update((spec["name"], spec["dtype"]) for spec in job["inputs"])
         outputs, about = runtime.probe(job["model"], inputs, dtypes, job["outputs"], stage)
         stage("compare")
         files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs)]
@@ -100,7 +101,8 @@ def work(runtime, job, say):
     except Exception as error:
         times[current[0]] = times.get(current[0], 0) + (time.perf_counter() - current[1]) * 1e3
         text = getattr(runtime, "explain", lambda error, log: "")(error, log()) or str(error) or traceback.format_exc(limit=-1)
-        done = {"failed": type(error).__name__, "stage": current[0], "message": text[:4000], "broken": type(error).__name__ == "CannotFeed"}
+        aside = type(error).__name__ == "CannotFeed" or any(words in text for words in getattr(runtime, "ASIDE", ()))
+        done = {"failed": type(error).__name__, "stage": current[0], "message": text[:4000], "broken": aside}
     tidy = getattr(runtime, "tidy", lambda log: log)
     say(job=job["id"], done=done, times={k: round(v, 3) for k, v in times.items()}, stderr=tidy(log())[-1000:])
 

@@ -18,20 +18,20 @@ FEW: dict[str, list[Any]] = {"rank": [2, 3], "dtype": ["float16"], "dynamic": ["
 SIXTH = 1 / 6
 
 UNARY: dict[str, tuple[int, dict[str, list[Any]]]] = {
-    "Relu": (17, {"rank": RANKS, "dtype": [*HALVES, "float64", "int8", "int32"], "dynamic": ["batch", "all"], "opset": [6, 13]}),
-    "LeakyRelu": (17, {**FEW, "rank": [2, 3, 5], "alpha": [0.01, 0.2], "opset": [6]}),
+    "Relu": (17, {"rank": RANKS, "dtype": [*HALVES, "float64", "int8", "int32"], "dynamic": ["batch", "all"], "opset": [7, 13]}),
+    "LeakyRelu": (17, {**FEW, "rank": [2, 3, 5], "alpha": [0.01, 0.2], "opset": [7]}),
     "Elu": (17, {**FEW, "rank": [2], "alpha": [0.3], "opset": [22]}),
     "Selu": (17, {"rank": [2], "dtype": ["float16"], "alpha": [1.5], "gamma": [1.2], "opset": [22]}),
     "Celu": (17, {"rank": [2], "alpha": [2.0], "dynamic": ["batch"]}),
     "ThresholdedRelu": (17, {"rank": [2], "dtype": ["float16"], "alpha": [0.4], "opset": [22]}),
-    "Sigmoid": (17, {**FEW, "rank": RANKS, "dtype": HALVES, "opset": [6]}),
+    "Sigmoid": (17, {**FEW, "rank": RANKS, "dtype": HALVES, "opset": [7]}),
     "HardSigmoid": (17, {**FEW, "rank": [2], "alpha": [SIXTH], "beta": [0.4], "opset": [22]}),
     "HardSwish": (17, {**FEW, "opset": [22]}),
     "Mish": (18, {**FEW, "rank": [3], "opset": [22]}),
     "Swish": (24, {**FEW, "alpha": [1.0, 1.7]}),
     "Softplus": (17, {**FEW, "rank": [2], "opset": [22]}),
     "Softsign": (17, {"rank": [2], "dtype": ["float16"], "opset": [22]}),
-    "Tanh": (17, {**FEW, "rank": [2, 3, 5], "opset": [6]}),
+    "Tanh": (17, {**FEW, "rank": [2, 3, 5], "opset": [7]}),
     "Erf": (17, {**FEW, "opset": [9]}),
     "Gelu": (20, {**FEW, "approximate": ["none", "tanh"], "dtype": HALVES}),
     "Shrink": (17, {"rank": [2], "dtype": ["float16", "int32"], "lambd": [1.5], "bias": [0.75]}),
@@ -159,10 +159,10 @@ def probes() -> Iterator[Probe]:
     for f in vary(PRELU, slope=["one"]):
         yield prelu(f, context=True)
     dtypes = ["float16", "int8", "int32"]
-    for f in vary(CLIP, bounds=list(BOUNDS), form=["computed"], rank=[2, 3, 5], dtype=dtypes, dynamic=["batch"], opset=[6, 11, 12]):
+    for f in vary(CLIP, bounds=list(BOUNDS), form=["computed"], rank=[2, 3, 5], dtype=dtypes, dynamic=["batch"], opset=[7, 11, 12]):
         yield clip(f)
     for bounds in ("symmetric", "min", "max"):
-        yield clip({**CLIP, "bounds": bounds, "opset": 6})
+        yield clip({**CLIP, "bounds": bounds, "opset": 7})
     for bounds in ("min", "max"):
         yield clip({**CLIP, "bounds": bounds, "form": "computed"})
     for f in vary(CLIP, bounds=["symmetric", "min"]):

@@ -169,9 +169,9 @@ def where() -> Iterator[Probe]:
 
 
 UNARY: dict[str, tuple[float, float, list[str], list[int]]] = {
-    "Abs": (-2, 2, ["bfloat16", "float64", "int32", "int64", "int8"], [6]), "Neg": (-2, 2, ["bfloat16", "int32", "int64", "int8"], [6]),
-    "Sqrt": (0.1, 4, ["bfloat16"], [6]), "Reciprocal": (0.5, 2, [], [6]), "Exp": (-2, 2, ["bfloat16", "float64"], [6]), "Log": (0.2, 4, [], [6]),
-    "Floor": (-3, 3, [], [6]), "Ceil": (-3, 3, [], [6]), "Round": (-3, 3, [], [22]), "Sign": (-2, 2, ["int32", "int64"], [9]),
+    "Abs": (-2, 2, ["bfloat16", "float64", "int32", "int64", "int8"], [7]), "Neg": (-2, 2, ["bfloat16", "int32", "int64", "int8"], [7]),
+    "Sqrt": (0.1, 4, ["bfloat16"], [7]), "Reciprocal": (0.5, 2, [], [7]), "Exp": (-2, 2, ["bfloat16", "float64"], [7]), "Log": (0.2, 4, [], [7]),
+    "Floor": (-3, 3, [], [7]), "Ceil": (-3, 3, [], [7]), "Round": (-3, 3, [], [22]), "Sign": (-2, 2, ["int32", "int64"], [9]),
     "Sin": (-3, 3, [], [22]), "Cos": (-3, 3, [], [22]), "Tan": (-1, 1, [], [22]), "Asin": (-0.6, 0.6, [], []), "Acos": (-0.6, 0.6, [], []),
     "Atan": (-2, 2, [], []), "Sinh": (-2, 2, [], []), "Cosh": (-2, 2, [], []), "Asinh": (-2, 2, [], []), "Acosh": (1.1, 3, [], []),
     "Atanh": (-0.6, 0.6, [], []),

@@ -36,7 +36,7 @@ def gather() -> Iterator[Probe]:
     wide = {
         "axis": [1, 2, 3, -1], "rank": [1, 2, 3, 5], "indices": [(), (1,), (2, 2), (2, 1, 2)], "type": ["int32"], "sign": ["negative"],
         "dtype": ["float16", "bfloat16", "float64", "int32", "int64", "int8", "uint8", "bool"], "form": ["computed"], "dynamic": ["batch", "all"],
-        "opset": [1, 11],
+        "opset": [7, 11],
     }  # fmt: skip
     embedding = {**base, "rank": 2, "form": "computed", "table": "constant", "indices": (1, 6)}
     more = {"indices": [(6,), (2, 1, 3)], "type": ["int32"], "dtype": ["float16", "int64"], "dynamic": ["all"], "opset": [11], "sign": ["negative"]}
@@ -47,7 +47,7 @@ def gather() -> Iterator[Probe]:
     for f in found:
         table = data(*{1: (8,), 2: (12, 6), 3: (4, 5, 6), 4: (4, 4, 6, 5), 5: (4, 2, 3, 4, 5)}[f["rank"]], dtype=f["dtype"])
         count = int(np.prod(f["indices"]))
-        limit = 4 if count <= 4 else 12
+        limit = min(table.shape[f["axis"]], 4 if count <= 4 else 12)
         indices = np.asarray(distinct(count, limit, *f["indices"]) - (limit if f["sign"] == "negative" else 0), f["type"])
         dims: dict[str, Sequence[int | str]] = {}
         if f["dynamic"] == "batch":

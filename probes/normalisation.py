@@ -146,7 +146,7 @@ def probes() -> Iterator[Probe]:
     for f in vary(BATCH, rank=[2, 3, 5], opset=[7, 9, 14], dtype=dtypes, params=computed, epsilon=eps, training=[True], dynamic=dynamic):
         yield batchnorm(f)
     yield batchnorm({**BATCH, "dtype": "float16", "params dtype": "float32"})
-    for f in vary(INSTANCE, rank=[3, 5], opset=[6, 22], dtype=["float16"], params=computed, epsilon=eps, dynamic=dynamic):
+    for f in vary(INSTANCE, rank=[3, 5], opset=[7, 22], dtype=["float16"], params=computed, epsilon=eps, dynamic=dynamic):
         yield instancenorm(f)
     layer = {
         "rank": [2, 4], "axis": ["implicit", 1, 2, -2], "bias": [False], "epsilon": eps, "outputs": [3], "params": computed, "dtype": dtypes,

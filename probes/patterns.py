@@ -141,7 +141,7 @@ PATTERNS: dict[str, tuple[Any, tuple[int, ...], dict[str, Any], dict[str, list[A
     ),
     "pad-conv": (
         pad_conv, (3, 8, 9), {"mode": "constant", "pads": "symmetric", "value": False, "stride": 1, "dynamic": "none", "opset": 17},
-        {"mode": ["reflect", "edge"], "pads": ["asymmetric", "wide"], "value": [True], "stride": [2], "dynamic": ["batch"], "opset": [9]},
+        {"mode": ["reflect"], "pads": ["asymmetric", "wide"], "value": [True], "stride": [2], "dynamic": ["batch"], "opset": [9]},
     ),
     "conv-bn-relu": (
         conv_bn, (8, 6, 7), {"conv": "plain", "bn": "after", "activation": "Relu", "dynamic": "none", "opset": 17},

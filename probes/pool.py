@@ -150,7 +150,7 @@ def probes() -> Iterator[Probe]:
 
     for f in vary(
         LP, p=[1, 3], rank=[1, 3], pads=["none", "asymmetric", "SAME_UPPER"], ceil_mode=[1], dilation=[2], dtype=["float16"], dynamic=["batch"],
-        opset=[2, 11, 22],
+        opset=[7, 11, 22],
     ):  # fmt: skip
         yield pool("LpPool", LP, f)
 

@@ -23,10 +23,23 @@ def store(g: Graph, value: str, kind: str, span: float = 1.0, mark: str = "") ->
     return g("DequantizeLinear", codes, scale, zero, mark=mark == "DequantizeLinear")
 
 
+def grains(array: np.ndarray, axis: int | None) -> np.ndarray:
+    """The scales of stored weights: one for all, or one per index of an axis."""
+    count = array.shape[axis] if axis is not None else 0
+    return np.asarray(0.005 if not count else 0.005 * (1 + np.arange(count) / count), np.float32)
+
+
+def shifted(g: Graph, kind: str, weight: np.ndarray, axis: int | None, mark: bool = False) -> str:
+    """Conv's bias as quantisers store it: int32, its scale that of the input times that of the weights; return the dequantised name."""
+    step = np.asarray(grains(weight, axis) * np.float32(STEPS[kind]))
+    codes = np.round(data(weight.shape[0], low=-1.2, high=1.2) / step).astype(np.int32)
+    return g("DequantizeLinear", Const(codes), Const(step), axis=axis, mark=mark)
+
+
 def held(g: Graph, array: np.ndarray, kind: str = "int8", axis: int | None = None, mark: bool = False) -> str:
     """Weights stored as integers, one scale for all or one per index of an axis; return the dequantised name."""
-    count = array.shape[axis] if axis is not None else 0
-    scale = np.float32(0.005) if not count else (0.005 * (1 + np.arange(count) / count)).astype(np.float32)
+    scale = np.asarray(grains(array, axis))
+    count = scale.size if axis is not None else 0
     around = [1] * array.ndim
     if axis is not None:
         around[axis] = -1
@@ -57,8 +70,7 @@ def conv(f: dict, per: str, group: int, bias: bool, relu: bool = False) -> Probe
     def body(g: Graph, x: str) -> str:
         b = None
         if bias:
-            codes = Const(data(8, dtype="int32", low=-3000, high=3000))
-            b = g("DequantizeLinear", codes, const(np.full(8 if per == "channel" else (), 0.0001), "float32"), axis=0 if per == "channel" else None)
+            b = shifted(g, f["type"], weight, 0 if per == "channel" else None)
         w = held(g, weight, axis=0 if per == "channel" else None)
         made = g("Conv", x, w, b, kernel_shape=[3, 3], pads=[1] * 4, group=group if group > 1 else None, mark=True)
         return g("Relu", made) if relu else made
@@ -178,7 +190,7 @@ def others() -> Iterator[Probe]:
 
 def edges() -> Iterator[Probe]:
     """QuantizeLinear and DequantizeLinear themselves, where quantisers put them: at the ends of an operator, and behind its weights and bias."""
-    weight, bias = data(8, 8, 3, 3, low=-0.5, high=0.5), data(8, dtype="int32", low=-3000, high=3000)
+    weight = data(8, 8, 3, 3, low=-0.5, high=0.5)
     for f in vary(BASE, type=["int8", "uint16", "int16"], rank=[2, 3], dynamic=["batch"], opset=[17]):
         f = {**f, "opset": 21 if "16" in f["type"] else f["opset"]}
         for op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -194,14 +206,13 @@ def edges() -> Iterator[Probe]:
                 tolerance = Tolerance(STEPS[f["type"]] * 1.01, 0, "one output quantum")
                 yield pattern(FAMILY, op_type, name, make, inputs, opset=f["opset"], dynamic=dynamic, tolerance=tolerance)
     for what in ("weights per tensor", "weights per channel", "bias per tensor", "bias per channel"):
-
-        def body(g: Graph, x: str, w: str = what) -> str:
-            axis = 0 if w.endswith("channel") else None
-            step = const(np.full(8 if axis == 0 else (), 0.0001), "float32")
-            shift = g("DequantizeLinear", Const(bias), step, axis=axis, mark=w.startswith("bias"))
-            return g("Conv", x, held(g, weight, axis=axis, mark=w.startswith("weights")), shift, kernel_shape=[3, 3], pads=[1] * 4)
-
         for kind in ("uint8", "int8"):
+
+            def body(g: Graph, x: str, w: str = what, k: str = kind) -> str:
+                axis = 0 if w.endswith("channel") else None
+                bias = shifted(g, k, weight, axis, mark=w.startswith("bias"))
+                return g("Conv", x, held(g, weight, axis=axis, mark=w.startswith("weights")), bias, kernel_shape=[3, 3], pads=[1] * 4)
+
             yield island("DequantizeLinear", {**BASE, "type": kind}, body, span=4.0, name=f"of Conv's {what}")
 
 

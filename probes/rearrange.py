@@ -47,8 +47,8 @@ def one_pad(f: dict, context: bool = False) -> Probe:
     name, dims = describe(PAD, f), free(f, x)
     value = {"absent": None, "zero": 0.0, "other": 2.0, "computed": 2.0}[f["value"]]
     answer = padded(pads, 1.125 if context else 1) if min(pads) < 0 else None
-    if f["opset"] == 2:
-        return single_op(FAMILY, "Pad", name, {"X": x}, opset=2, dynamic=dims, context=context, mode=mode, pads=pads, value=value)
+    if f["opset"] < 11:
+        return single_op(FAMILY, "Pad", name, {"X": x}, opset=7, dynamic=dims, context=context, mode=mode, pads=pads, value=value)
     given = None if value is None else np.asarray(value, np_dtype(f["dtype"]))
     inputs: Inputs = {"X": x, "pads": ints(pads, f["form"]), "value": given if given is None or f["value"] == "computed" else Const(given)}
     return single_op(FAMILY, "Pad", name, inputs, opset=f["opset"], dynamic=dims, context=context, mode=mode, answer=answer)
@@ -74,11 +74,11 @@ def pad() -> Iterator[Probe]:
     }  # fmt: skip
     found = [*vary(PAD, **wide), {**PAD, "opset": 2, "value": "other"}, *({**PAD, "opset": 19, "mode": "wrap", "rank": rank} for rank in (3, 4))]
     for mode in ("reflect", "edge"):
-        more = {"pads": ["asymmetric", "negative"], "rank": [3, 5], "dtype": ["float16"], "opset": [2, 11]}
+        more = {"pads": ["asymmetric", "negative"], "rank": [3, 5], "dtype": ["float16"], "opset": [7, 11]}
         found += list(vary({**PAD, "mode": mode}, **more))[1:]
     for f in found:
         yield one_pad(f)
-    for f in vary(PAD, mode=["reflect", "edge"], pads=["asymmetric", "channel", "negative"], value=["other"], opset=[2, 11]):
+    for f in vary(PAD, mode=["reflect", "edge"], pads=["asymmetric", "channel", "negative"], value=["other"], opset=[7, 11]):
         yield one_pad(f, context=True)
     for mode, axes in ((None, [2, 3]), (None, [-1]), (None, [3, 1]), ("reflect", [2, 3])):  # axes came with opset 18
         inputs: Inputs = {"X": image({}), "pads": ints([1, 2][: len(axes)] * 2), "value": None, "axes": ints(axes)}
@@ -141,7 +141,7 @@ def blocks() -> Iterator[Probe]:
     """One image axis traded for channels and back; the order of the channels (DCR or CRD) is what runtimes get wrong."""
     base = {"blocksize": 2, "mode": "absent", "dtype": "float32", "dynamic": "none", "opset": 17}
     wide = {"blocksize": [3], "dtype": ["float16", "float64"], "dynamic": ["batch", "all"]}
-    for op, factors in (("DepthToSpace", {**wide, "mode": ["DCR", "CRD"], "opset": [1, 11]}), ("SpaceToDepth", {**wide, "opset": [1]})):
+    for op, factors in (("DepthToSpace", {**wide, "mode": ["DCR", "CRD"], "opset": [7, 11]}), ("SpaceToDepth", {**wide, "opset": [7]})):
         more = [{**base, "mode": "CRD", "blocksize": 3}, {**base, "mode": "CRD", "dynamic": "batch"}] if "mode" in factors else []
         for f in [*vary(base, **factors), *more]:
             for context in (False, True):

@@ -1,6 +1,7 @@
 """RoiAlign and MaxRoiPool: pooling method, coordinate mode, sampling ratio, scale, several images, regions beyond the image or within a cell."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,15 @@ def roi_align(f: dict, context: bool = False) -> Probe:
     given: Any = Const if f["given"] == "constant" else np.ascontiguousarray
     listed: dict = {"rois": ["R", 4], "which": ["R"]}
     free = {"none": None, "rois": listed, "all": {"X": ["N", 3, "H", "W"], **listed}}[f["dynamic"]]
-    return single_op(
+    probe = single_op(
         FAMILY, "RoiAlign", describe(ALIGN, f), {"X": x, "rois": given(rois.astype(np_dtype(f["dtype"]))), "which": given(which)}, opset=f["opset"],
         dynamic=free, context=context, answer=answer, mode="max" if f["mode"] == "max" else None, output_height=f["out"][0], output_width=f["out"][1],
         sampling_ratio=f["sampling_ratio"] or None, spatial_scale=f["scale"] if f["scale"] != 1 else None,
         coordinate_transformation_mode=None if f["coordinates"] == "half_pixel" or f["opset"] < 16 else f["coordinates"],
     )  # fmt: skip
+    # on whole cells both readings of "max" agree
+    open_text = "the standard does not say whether max is over interpolated samples or over weighted corners"
+    return replace(probe, dispute=open_text) if f["mode"] == "max" and f["rois"] != "on cells" else probe
 
 
 def max_roi_pool(f: dict, context: bool = False) -> Probe:

@@ -46,7 +46,7 @@ def reshape() -> Iterator[Probe]:
     base = {"to": (1, 4, 30), "rank": 4, "form": "constant", "dtype": "float32", "dynamic": "none", "opset": 17}
     to = [(1, -1), (0, -1), (0, 0, -1), (-1,), (120,), (2, 2, 6, 5), (0, 2, 2, 6, 5), (1, 2, 2, 3, 2, 5), (1, 4, 1, 6, 1, 5, 1), (1, 4, 6, 5)]
     dtypes = ["float16", "bfloat16", "float64", "int32", "int64", "int8", "uint8", "bool"]
-    found = [*vary(base, to=to, form=["computed"], dtype=dtypes, opset=[5, 13, 19, 21], dynamic=["batch", "all"])]
+    found = [*vary(base, to=to, form=["computed"], dtype=dtypes, opset=[7, 13, 19, 21], dynamic=["batch", "all"])]
     ranks: list[tuple[int, Shape]] = [(1, (3, 4)), (1, (1, 3, 2, 2)), (2, (2, 2, 6)), (3, (2, -1)), (5, (2, 3, -1)), (6, (1, 6, 6, 4)), (6, (-1,))]
     found += [{**base, "rank": rank, "to": t} for rank, t in ranks]
     found += [{**base, "dynamic": "batch", "to": t} for t in ((0, -1), (-1, 120), (0, 4, 30))] + [{**base, "form": "computed", "to": (0, -1)}]
@@ -121,7 +121,7 @@ def concat() -> Iterator[Probe]:
     base = {"axis": 1, "inputs": 2, "rank": 4, "constant": "none", "sizes": "unequal", "dtype": "float32", "dynamic": "none", "opset": 17}
     dtypes = ["float16", "bfloat16", "float64", "int32", "int64", "int8", "uint8", "bool"]
     wide = {"axis": [0, 2, 3, -1, -3], "inputs": [1, 3, 5], "constant": ["first", "second"], "sizes": ["equal", "empty second"]}
-    for f in vary(base, **wide, rank=[2, 3, 5], dtype=dtypes, dynamic=["batch", "all"], opset=[4, 11]):
+    for f in vary(base, **wide, rank=[2, 3, 5], dtype=dtypes, dynamic=["batch", "all"], opset=[7, 11]):
         yield one_concat(f, describe(base, f))
     yield one_concat({**base, "rank": 1, "axis": 0}, "rank=1,axis=0")
     yield one_concat({**base, "rank": 1, "axis": 0, "dtype": "int64", "constant": "second"}, "rank=1,axis=0,constant=second,dtype=int64")
@@ -179,7 +179,7 @@ def repeat() -> Iterator[Probe]:
     yield single_op(FAMILY, "Expand", "from=scalar", {"X": data(), "shape": ints([2, 3])})
     base = {"repeats": (1, 1, 2, 2), "form": "constant", "rank": 4, "dtype": "float32", "opset": 17, "dynamic": "none"}
     repeats = [(1, 2, 1, 1), (1, 1, 1, 3), (2, 1, 1, 1), (1, 1, 1, 1)]
-    several = vary(base, repeats=repeats, form=["computed"], dtype=["float16", "int32", "int64"], opset=[6], dynamic=["batch"])
+    several = vary(base, repeats=repeats, form=["computed"], dtype=["float16", "int32", "int64"], opset=[7], dynamic=["batch"])
     for f in [*several, *({**base, "rank": len(r), "repeats": r} for r in ((3,), (2, 3), (1, 2, 3), (1, 2, 1, 1, 2)))]:
         x, given = image(f), ints(f["repeats"], f["form"])
         yield single_op(FAMILY, "Tile", describe(base, f), {"X": x, "repeats": given}, opset=f["opset"], dynamic=free(f, x))

@@ -104,7 +104,7 @@ def described() -> Iterator[Probe]:
             yield single_op(FAMILY, op, describe(base, f).replace("part=", ""), {"X": x}, opset=f["opset"], dynamic=dims, **parts[f["part"]])
     base = {"rank": 4, "dtype": "float32", "dynamic": "none", "opset": 17}
     dtypes = ["float16", "bfloat16", "float64", "int8", "int32", "int64", "bool"]
-    for f in vary(base, rank=[0, 1, 2, 5], dtype=dtypes, dynamic=["batch"], opset=[1, 13, 21]):
+    for f in vary(base, rank=[0, 1, 2, 5], dtype=dtypes, dynamic=["batch"], opset=[7, 13, 21]):
         x = data(*(3, 4, 2, 5, 2)[: f["rank"]], dtype=f["dtype"])
         dims = {"X": ["N", 4, 2, 5]} if f["dynamic"] == "batch" else None
         yield single_op(FAMILY, "Identity", describe(base, f), {"X": x}, opset=f["opset"], dynamic=dims)

@@ -69,7 +69,8 @@ def test_a_context_probe_outranks_a_bare_one() -> None:
 def test_wrong_numbers_at_the_edge_of_a_graph_are_not_trusted() -> None:
     bare, inside = made("bare", "wrong"), Evidence("inside", BASE, "pass", "native", True)
     other, refused = made("other", "wrong", kernel=5), made("refused", "fail", kernel=7)
-    assert [e.probe for e in trusted([bare, inside, other, refused])] == ["inside", "refused"]
+    far = made("far", "wrong", kernel=5, rank=3, dtype="float16")
+    assert [e.probe for e in trusted([bare, inside, other, far, refused])] == ["inside", "far", "refused"]
     assert len(trusted([bare, other])) == 2
 
 

@@ -34,8 +34,10 @@ class Runtime:
     def probe(self, model, inputs, dtypes, outputs, stage):
         """Run one model file. Call stage(name) before each stage; return (arrays in output order, {"placement": ..., "units": [...]}).
 
-        inputs: name -> array; dtypes: name -> dtype fact (bfloat16 and the like arrive as raw unsigned integers).
+        inputs: name -> array; dtypes: input or output name -> dtype fact (bfloat16 and the like arrive as raw unsigned integers).
         A refusal is an exception in the SDK's own words. Raise an exception class called CannotFeed where the fault is this file's.
+        Optional: `explain(error, log)` returns a better message, `tidy(log)` a shorter log; a refusal whose message holds one of the
+        class's `ASIDE` words says nothing of the operator and is not recorded as a fact.
         """
         stage("load")
         with open(model, "rb") as file:

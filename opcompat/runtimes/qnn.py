@@ -1,7 +1,7 @@
 """Qualcomm QNN HTP through ONNX Runtime's QNN provider on the host: Qualcomm's own validator, offline finaliser and numeric simulation.
 
-CPU fallback is off, so a session that opens ran wholly on QNN. No device is involved: acceptance is the compiler's word, and on v68 float
-operators are simulated in float32, which the chip cannot do. https://onnxruntime.ai/docs/execution-providers/QNN-ExecutionProvider.html
+CPU fallback is off, so a session that opens ran wholly on QNN. No device is involved: acceptance is the compiler's word. On v68 float
+operators would be simulated in float32, which the chip cannot do: only integer and QDQ models are tried there. https://onnxruntime.ai/docs/execution-providers/QNN-ExecutionProvider.html
 """
 
 import os
@@ -10,6 +10,17 @@ import re
 import numpy as np
 
 _SOC = {"v68": "30", "v69": "36", "v73": "43", "v75": "57", "v81": "87"}
+
+
+_REASONS = (
+    r"(QNNExecutionProvider cannot be used with this model due to its ONNX opset[^\x1b\n]*)",
+    r"(QNN EP does not support a single Quantize/Dequantize node[^\x1b\n]*)",
+    r"(backendValidateOpConfig\(\) failed for node `[^`]*` of type `\w+` with error code \d+)",
+    r"(Failed to pre-register [^\x1b\n]*)",
+    r"REASON *: *([^\x1b\n]*)",
+    r"(Cannot get shape[^\x1b\n]*)",
+    r"<E> ([^\x1b\n]*)",
+)
 
 
 class CannotFeed(Exception):
@@ -26,7 +37,10 @@ class Runtime:
     LICENCE = "Qualcomm AI Stack License (the QNN libraries inside the onnxruntime-qnn wheel; see its Qualcomm_LICENSE file)"
     SIZE_MB = 464
     NEEDS = ""
-    TARGETS = {"qnn/htp-" + arch: {"htp_arch": arch[1:], "soc_model": soc, "precision": "float16"} for arch, soc in _SOC.items()}
+    TARGETS = {
+        "qnn/htp-" + arch: {"htp_arch": arch[1:], "soc_model": soc, "precision": "float16", "float": arch != "v68"} for arch, soc in _SOC.items()
+    }
+    ASIDE = ("due to its ONNX opset", "does not support a single Quantize/Dequantize node")  # of the whole model, of a lone node
     ABOUT = "QNN HTP compiler and simulator for v68 (SM8350) to v81 (SM8850), float16 precision, CPU fallback off."
 
     def __init__(self, options):
@@ -59,9 +73,13 @@ class Runtime:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         options.add_provider_for_devices(self.devices, self.provider)
-        for dtype in dtypes.values():
+        for dtype in (dtypes[name] for name in inputs):
             if dtype not in ("string", "bool") and not hasattr(np, dtype):
                 raise CannotFeed("the Python binding takes no %s input" % dtype)
+        if not self.options["float"] and any("float" in d for d in dtypes.values()):
+            with open(model, "rb") as file:
+                if b"QuantizeLinear" not in file.read():  # a QDQ graph is float at its ends only
+                    raise CannotFeed("v68 has no float units; the host simulates them in float32, which says nothing of the chip")
         stage("compile")
         session = self.ort.InferenceSession(model, options)
         session.disable_fallback()
@@ -72,8 +90,13 @@ class Runtime:
 
     def explain(self, error, log):
         """ORT only says that nodes were left over; the validator's reasons are in the verbose log."""
-        found = re.findall(r"REASON *: *([^\n]*)|(Cannot get shape[^\n]*)|<E> ([^\n]*)", log)
+        lines = [line for line in log.splitlines() if not re.search(r"`Transpose(_token_\d+)?`|\(Transpose\)", line)] or log.splitlines()
+        found = re.findall("|".join(_REASONS), "\n".join(lines))
         reasons = list(dict.fromkeys(next(filter(None, f)).strip()[:300] for f in found if any(f)))
+        if any("backendValidateOpConfig" in r for r in reasons):
+            reasons = [r for r in reasons if not r.startswith("Failed to add node")]
+        lone = "does not support a single Quantize/Dequantize node"  # said too of those left over when the operator between them is refused
+        reasons = [r for r in reasons if lone not in r] or reasons
         text = str(error)
         if reasons and "fallback to CPU EP has been explicitly disabled" in text:
             return " | ".join(reasons[:4])
