@@ -23,7 +23,7 @@ from onnx import TensorProto, helper
 
 from opcompat.compare import Reference, is_quantised, judge
 from opcompat.outcome import STAGES, Outcome, Placement, Result, Stage
-from opcompat.probe import Array, Graph, Probe, finish
+from opcompat.probe import Array, Const, Graph, Probe, const, finish
 
 WORKER = Path(__file__).parent / "worker.py"
 RUNTIMES = Path(__file__).parent / "runtimes"
@@ -224,7 +224,7 @@ class Target:
 
     def _corrupter(self, previous: Probe | None, suspect: Probe) -> tuple[Probe, Raw] | None:
         """Find who corrupted the process in which `suspect`, though right alone, died: it itself, seen by what runs after it, or its predecessor."""
-        canary = canaries()[0]
+        canary = canaries(self.options.get("float") is False)[0]
         for first, then in ((suspect, canary), (previous, canary), (previous, suspect)):
             if first is not None:
                 raws = self.alone([first, then])
@@ -313,11 +313,16 @@ def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | Non
     )  # fmt: skip
 
 
-def canaries() -> tuple[Probe, Probe]:
-    """Return the positive control (Relu must work) and the negative one (an operator that exists nowhere must be refused)."""
+def canaries(quantised: bool = False) -> tuple[Probe, Probe]:
+    """Return the positive control (Relu must work, in a QDQ island where there is no float) and the negative one (no such operator exists)."""
     array = np.linspace(-1, 1, 32, dtype=np.float32).reshape(1, 2, 4, 4)
     graph = Graph()
-    end = graph("Relu", "X")
+    stored = (const(1 / 64), Const(np.asarray(128, np.uint8)))
+
+    def store(value: str) -> str:
+        return str(graph("DequantizeLinear", graph("QuantizeLinear", value, *stored), *stored)) if quantised else value
+
+    end = store(graph("Relu", store("X")))
     good = Probe("canary/Relu", "canary", finish(graph, {"X": array}, [end], 13), {"X": array}, 0)
     node = helper.make_node("NoSuchOperator", ["X"], ["Y"], domain="opcompat.nowhere")
     info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, array.shape) for n in "XY"]
@@ -331,7 +336,7 @@ def canaries() -> tuple[Probe, Probe]:
 
 def check_canaries(target: Target) -> None:
     """Run both controls; raise Unavailable if the target refuses what everyone can do or accepts what nobody can."""
-    good, bad = canaries()
+    good, bad = canaries(target.options.get("float") is False)
     raws = target.alone([good, bad])
     first = raws[0]
     wanted = np.maximum(good.inputs["X"], 0)
