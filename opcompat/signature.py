@@ -611,6 +611,10 @@ def _nms(view: View) -> None:
     if scores and len(scores) == 3:
         view.facts["several classes"] = scores[1] != 1
         view.facts["several batches"] = scores[0] != 1
+    for fact, name in (("limit", "max_output_boxes_per_class"), ("iou", "iou_threshold")):
+        value = view.numbers(name)
+        given = name in view.inputs
+        view.facts[fact] = "computed" if given and not value else "over zero" if value and value[0] > 0 else "zero"
 
 
 @relation("Einsum")

@@ -273,11 +273,13 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
             for (probe, target, version), (number, r) in sorted(latest.items()):
                 current = int(version == newest[target])
                 cause = blame.get((probe, target)) if current else None
+                times = json.dumps({k: round(v, 2) for k, v in sorted(r.times_ms.items()) if k not in ("start", "compare")})
+                words = r.stderr if r.outcome in ("crash", "timeout") else ""  # the others have a message; run files keep all
                 blamed = None if cause is None else json.dumps(cause, sort_keys=True)
                 values = (
                     probe, target, number, version, current, r.outcome, r.stage, r.placement, blamed,
                     r.message, group_message(r.message), r.error_class, json.dumps(r.units), r.max_abs, r.max_rel, r.tolerance, r.oracle,
-                    json.dumps(r.times_ms, sort_keys=True), r.attempts, r.agreeing, r.stderr, r.started,
+                    times, r.attempts, r.agreeing, words, r.started,
                 )  # fmt: skip
                 db.execute(f"INSERT INTO results VALUES ({','.join('?' * 22)})", values)
             about = {"schema_version": str(SCHEMA_VERSION), "newest_run": max((run.started for _, run, _ in every), default="")}
@@ -453,8 +455,8 @@ class Base:
         return {pair: Detail(*row) for pair in pairs for row in self._rows(sql, *pair)}
 
     def patterns(self) -> list[tuple[str, bytes]]:
-        """Return (pattern name, serialized model) of every pattern probe, smallest models first."""
-        sql = "SELECT op_type, model FROM probes WHERE domain = 'pattern' AND op_type NOT LIKE 'workaround/%' ORDER BY op_type, length(model), probe"
+        """Return (pattern name, serialized model) of every pattern to look for in models, smallest first; names with a slash are not for that."""
+        sql = "SELECT op_type, model FROM probes WHERE domain = 'pattern' AND op_type NOT LIKE '%/%' ORDER BY op_type, length(model), probe"
         return [(name, zlib.decompress(model)) for name, model in self._rows(sql)]
 
     def model(self, probe: str) -> bytes | None:

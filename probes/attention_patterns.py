@@ -3,9 +3,11 @@
 Scales and slices are those of 64-wide heads whatever the tensors' size: scalar constants are part of a spelling."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from opcompat.probe import Array, Const, Graph, Probe, const, data, describe, np_dtype, pattern, vary
 
@@ -21,8 +23,11 @@ def softmax(g: Graph, f: dict, x: str) -> Any:
 
 
 def masked(g: Graph, mask: str, scores: str, dtype: str = "float32") -> Any:
-    """Add is a float mask; Where is masked_fill with its inverse; the last is scaled_dot_product_attention's boolean mask."""
+    """Add is BERT's: 0 where tokens count, -10000 elsewhere, made in the graph; Where is masked_fill; the last is a boolean mask's."""
     if mask == "Add":
+        kept = g("Cast", g("Unsqueeze", "mask", const([1, 2])), to=int(helper.np_dtype_to_tensor_dtype(np_dtype(dtype))))
+        return g("Add", scores, g("Mul", g("Sub", const(1.0, dtype), kept), const(-10000.0, dtype)))
+    if mask == "given":
         return g("Add", scores, "mask")
     if mask == "Where":
         return g("Where", "mask", const(-np.inf, dtype), scores)
@@ -36,6 +41,8 @@ def mask_of(mask: str, length: int, dtype: str = "float32") -> dict[str, Array]:
     if mask == "none":
         return {}
     if mask == "Add":
+        return {"mask": (np.arange(length) < length - 1).astype(np.int64)[None]}
+    if mask == "given":
         return {"mask": data(1, 1, 1, length, dtype=dtype, low=-3, high=1)}
     return {"mask": ~causal if mask == "Where" else causal}
 
@@ -164,6 +171,8 @@ def probes() -> Iterator[Probe]:
         yield primitives(f)
     yield primitives({**PRIMITIVES, "scale": "Mul on both", "mask": "Where, Add", "keys": "to transpose"})
     yield primitives({**PRIMITIVES, "mask": "Add", "dtype": "float16"})
+    # a float mask that is an input of the whole graph is a case of its own, not what networks have inside
+    yield replace(primitives({**PRIMITIVES, "mask": "given"}), pattern="edge/attention-mask")
     for f in vary(TURN, halves=["Split", "step 2"], tables=["constant"], rank=[3], dtype=["float16"], dynamic=["batch"], opset=[13, 21]):
         yield turning(f)
     for f in vary(BLOCK, qkv=["packed"], shapes=["computed"], mask=["Add", "Where"], scale=["Mul", "Mul on Q"], dynamic=["batch"], opset=[13, 21]):

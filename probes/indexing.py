@@ -98,6 +98,8 @@ def gather_nd() -> Iterator[Probe]:
     kinds = (("dtype=float16", "float16", 17), ("dtype=int64", "int64", 17), ("opset=12", "float32", 12), ("opset=11", "float32", 11))
     for name, dtype, opset in kinds:
         yield single_op(FAMILY, "GatherND", name, {"data": data(4, 5, 6, dtype=dtype), "indices": Const(rows)}, opset=opset)
+    yield single_op(FAMILY, "GatherND", "dynamic=count", {"data": data(4, 5, 6), "indices": rows}, dynamic={"indices": ["M", 2]})
+    yield single_op(FAMILY, "GatherND", "elements,dynamic=count", {"data": data(4, 5), "indices": rows}, dynamic={"indices": ["M", 2]})
     yield single_op(FAMILY, "GatherND", "dynamic=all", {"data": data(4, 5, 6), "indices": rows}, dynamic={"data": [*"NCW"], "indices": ["M", 2]})
 
 

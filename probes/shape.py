@@ -111,6 +111,9 @@ def squeeze() -> Iterator[Probe]:
         yield single_op(FAMILY, "Squeeze", f"shape={'x'.join(map(str, shape))},axes={axis}", {"X": data(*shape), "axes": ints([axis])})
     for rank, axis in ((2, 0), (2, 1), (2, 2), (2, -1), (1, 0), (1, 1)):
         yield single_op(FAMILY, "Unsqueeze", f"rank={rank},axes={axis}", {"X": data(4, 6) if rank == 2 else data(6), "axes": ints([axis])})
+    for rank, dtype in ((2, "float32"), (2, "int64"), (3, "float32")):
+        x, free = data(*(6, 1, 4)[:rank], dtype=dtype), {"X": ["N", 1, 4][:rank]}
+        yield single_op(FAMILY, "Squeeze", f"axes=1,rank={rank},dtype={dtype},dynamic=batch", {"X": x, "axes": ints([1])}, dynamic=free)
     yield single_op(FAMILY, "Unsqueeze", "rank=0", {"X": data(), "axes": ints([0])})
     yield single_op(FAMILY, "Unsqueeze", "rank=1,axes=0x2x3", {"X": data(6), "axes": ints([0, 2, 3])})
     yield uninferred("Squeeze", "axes=computed", {"X": data(1, 4, 1, 5), "axes": np.array([2], np.int64)}, [1, 4, 5])

@@ -39,6 +39,19 @@ def casts() -> Iterator[Probe]:
         name = describe({**base, "pair": f["pair"]}, f)
         if name != "base":
             yield single_op(FAMILY, "Cast", f"{f['pair']},{name}", {"X": x}, opset=f["opset"], dynamic=dims, to=code(target))
+    pairs = (("int64", "float32"), ("int32", "float32"), ("bool", "float32"), ("float32", "float16"), ("int64", "int32"), ("float32", "bool"))
+    for source, target in pairs:  # as masks, ids and shapes are cast
+        for rank in (1, 2, 4):
+            shape = (2, 3, 4, 2)[:rank]
+            yield single_op(FAMILY, "Cast", f"{source} to {target},rank={rank}", {"X": castable(source, target, *shape)}, to=code(target))
+        yield single_op(
+            FAMILY,
+            "Cast",
+            f"{source} to {target},rank=2,dynamic=batch",
+            {"X": castable(source, target, 2, 6)},
+            dynamic={"X": ["N", 6]},
+            to=code(target),
+        )
     for source, target in (("float32", "int64"), ("float32", "float16"), ("int64", "float32")):
         for form in ("constant", "computed"):
             like = data(2, dtype=target)
