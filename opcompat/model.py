@@ -416,12 +416,31 @@ class _Walk:
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 
 
+_LIKE_FIRST_INPUT = {
+    ("", "GroupNormalization"),
+    *(("com.microsoft", op) for op in ("Gelu", "FastGelu", "QuickGelu", "BiasGelu", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization")),
+    *(("com.microsoft", op) for op in ("QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearLeakyRelu")),
+}
+"""(domain, op_type) that onnx infers nothing for, and whose first output has the type and shape of the first input."""
+
+
 def _infer(proto: Any) -> Any:
     """Return proto with every shape that onnx can infer written in; proto itself where inference gives up."""
+    aside = {}
+    for index, node in enumerate(proto.graph.node):
+        if (node.domain, node.op_type) in _LIKE_FIRST_INPUT and node.input and node.output:
+            aside[index] = pb.NodeProto.FromString(node.SerializeToString())
+            node.CopyFrom(pb.NodeProto(op_type="Identity", input=node.input[:1], output=node.output[:1]))
+    inferred = proto
     try:
-        return pb.ModelProto.FromString(core.shape_inference.infer_shapes(proto.SerializeToString(), False, False, True))
+        inferred = pb.ModelProto.FromString(core.shape_inference.infer_shapes(proto.SerializeToString(), False, False, True))
     except Exception:  # inference is a help, not a gate: values it cannot type stay unknown
         return proto
+    finally:
+        for index, node in aside.items():
+            for model in (proto, inferred):
+                model.graph.node[index].CopyFrom(node)
+    return inferred
 
 
 def _expanded(proto: Any) -> int:

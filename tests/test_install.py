@@ -23,7 +23,7 @@ def test_a_wheel_checks_a_model(tmp_path: Path) -> None:
     done = run("check", str(ROOT / "examples" / "detector.onnx"), "--target", "snpe", "-f", "json")
     assert done.returncode in (0, 1) and not done.stderr
     assert [t["target"] for t in json.loads(done.stdout)["targets"]] == ["snpe/cpu", "snpe/dsp", "snpe/gpu", "snpe/htp"]
-    for arguments in (("build",), ("serve",), ("probe",)):
+    for arguments in (("build",), ("serve",)):
         refused = run(*arguments)
         assert refused.returncode == 2 and refused.stderr.startswith("opcompat: ") and refused.stderr.count("\n") == 1, refused.stderr
     assert run("schema").returncode == run("targets").returncode == run("--help").returncode == 0

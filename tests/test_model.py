@@ -183,3 +183,19 @@ def test_mutated_models_open_or_are_refused_in_one_sentence(tmp_path: Path, data
             signature(node)
     except ModelError as error:
         assert "\n" not in str(error)
+
+
+def test_shapes_pass_operators_that_onnx_infers_nothing_for() -> None:
+    nodes = [
+        helper.make_node("GroupNormalization", ["x", "s", "s"], ["g"], num_groups=2),
+        helper.make_node("Gelu", ["g"], ["h"], domain="com.microsoft"),
+        helper.make_node("Relu", ["h"], ["y"]),
+    ]
+    scale = numpy_helper.from_array(np.ones(4, np.float32), "s")
+    shape = [1, 4, 5, 5]
+    graph = helper.make_graph(nodes, "g", [info("x", TensorProto.FLOAT, shape)], [info("y", TensorProto.FLOAT, shape)], [scale])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)])
+    before = proto.SerializeToString(deterministic=True)
+    opened = models.of_proto(proto, "m")
+    assert signature(opened.nodes[2])["X.rank"] == 4 and [n.op_type for n in opened.nodes] == ["GroupNormalization", "Gelu", "Relu"]
+    assert proto.SerializeToString(deterministic=True) == before
