@@ -13,7 +13,7 @@ import traceback
 
 import numpy as np
 
-MEMORY_LIMIT = 24 << 30  # address space, not resident: SDKs reserve far more than they touch
+MEMORY_LIMIT = 12 << 30  # address space, not resident: SDKs reserve far more than they touch
 
 
 def load_runtime(path):

@@ -38,3 +38,15 @@ def test_every_table_and_column_is_described() -> None:
             assert f"## {table}" in text, table
             for column in db.execute(f"PRAGMA table_info({table})"):
                 assert f"`{column[1]}`" in text, (table, column[1])
+
+
+def test_every_probe_that_findings_name_exists_and_fails_somewhere() -> None:
+    text = re.sub(r"\s+", " ", (ROOT / "docs" / "findings.md").read_text())
+    named = set(re.findall(r"`([a-z0-9_]+/[A-Za-z-]+:[^`]+)`", text))
+    assert len(named) > 20
+    with sqlite3.connect(store.database_path()) as db:
+        known = {p for (p,) in db.execute("SELECT probe FROM probes")}
+        failing = {p for (p,) in db.execute("SELECT probe FROM results WHERE outcome IN ('fail', 'wrong', 'crash', 'timeout')")}
+    assert named <= known
+    passing = {"qdq/Add:B=constant", "quantised/QLinearConv:base"}  # named as the side that is right
+    assert named - passing <= failing
