@@ -326,7 +326,7 @@ def _window(view: View, weights: str | None) -> None:
             kind = "symmetric" if pads[:half] == pads[half:] else "asymmetric"
         view.facts["padding"] = kind
         if kernel and all(isinstance(k, int) for k in kernel):
-            view.facts["pads as wide as the kernel"] = max(pads) >= min(kernel)
+            view.facts["pads as wide as the kernel"] = any(p >= k for p, k in zip(pads, [*kernel, *kernel], strict=False))
 
 
 @relation("Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "DeformConv")
