@@ -326,7 +326,8 @@ def _window(view: View, weights: str | None) -> None:
             kind = "symmetric" if pads[:half] == pads[half:] else "asymmetric"
         view.facts["padding"] = kind
         if kernel and all(isinstance(k, int) for k in kernel):
-            view.facts["pads as wide as the kernel"] = any(p >= k for p, k in zip(pads, [*kernel, *kernel], strict=False))
+            reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations or [1] * len(kernel), strict=False)]
+            view.facts["pads as wide as the kernel"] = any(p >= r for p, r in zip(pads, reach * 2, strict=False))
 
 
 @relation("Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "DeformConv")

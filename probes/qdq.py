@@ -110,6 +110,13 @@ def products() -> Iterator[Probe]:
         yield island("MatMul", f, lambda g, x, w=weight: g("MatMul", x, held(g, w, axis=1), mark=True), span=4.0, name="B=per channel")
         if f["rank"] == 2:
             yield island("Gemm", f, lambda g, x, w=weight: g("Gemm", x, held(g, np.ascontiguousarray(w.T)), transB=1, mark=True), span=4.0)
+            rows = np.ascontiguousarray(weight.T)
+            for per in ("tensor", "channel"):
+
+                def full(g: Graph, x: str, w: np.ndarray = rows, k: str = f["type"], a: int | None = 0 if per == "channel" else None) -> str:
+                    return g("Gemm", x, held(g, w, axis=a), shifted(g, k, w, a), transB=1, mark=True)
+
+                yield island("Gemm", f, full, span=4.0, name=f"bias,weights per {per}")
     square = {**BASE, "rank": 4}
     for kind in ("uint8", "int8"):
         yield island("MatMul", {**square, "type": kind}, lambda g, x: g("MatMul", x, x, mark=True), span=12.0, name="B=computed")
