@@ -221,7 +221,10 @@ def read(path: Path) -> tuple[Any, str]:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     if not proto.HasField("graph") or not (proto.ir_version or proto.opset_import) or not (proto.graph.node or proto.graph.output):
         raise ModelError(f"{path} is not an ONNX model (no graph in it)")
-    _check_external(proto, path)
+    try:
+        _check_external(proto, path)
+    except ModelError as error:
+        raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     return proto, _digest(proto)
 
 
@@ -259,6 +262,7 @@ def _check_external(proto: Any, path: Path) -> None:
     for tensor in tensors:
         if tensor.data_location != 1 or not tensor.external_data:
             continue
+        _text(tensor.name, *(text for e in tensor.external_data for text in (e.key, e.value)))
         entry = {e.key: e.value for e in tensor.external_data}
         location = entry.get("location", "")
         what = f"{path}: weights of {tensor.name!r}"
@@ -280,6 +284,13 @@ def _check_external(proto: Any, path: Path) -> None:
 
 
 # ---- graphs --------------------------------------------------------------------------------------------------------------------
+
+
+def _text(*names: Any) -> None:
+    """Refuse names that are not text: protobuf hands out strings that are no UTF-8 as bytes."""
+    for name in names:
+        if not isinstance(name, str):
+            raise ModelError(f"a name in it is not UTF-8 text ({name[:40]!r})")
 
 
 def _type(value_type: Any) -> Value:
@@ -330,6 +341,7 @@ class _Walk:
         self, graph: Any, opsets: Mapping[str, int], outer: Scope | None, path: str, holder: str = "", inputs: Mapping[str, Value] | None = None
     ) -> Scope:
         """Build the scope of a GraphProto; its nodes are appended to `out`, nested bodies are queued. Raises ModelError on dangling values."""
+        _text(*(v.name for part in (graph.input, graph.output, graph.value_info, graph.initializer) for v in part))
         scope = Scope(opsets, {}, outer)
         scope.outputs = frozenset(o.name for o in graph.output)
         typed = {v.name: _type(v.type) for v in [*graph.value_info, *graph.output]}
@@ -341,6 +353,7 @@ class _Walk:
             scope.values[sparse.values.name] = Value(DTYPES.get(sparse.values.data_type, "unknown"), tuple(sparse.dims), True)
         labels: set[str] = set()
         for index, proto in enumerate(graph.node):
+            _text(proto.name, proto.op_type, proto.domain, *proto.input, *proto.output, *(a.name for a in proto.attribute))
             node = Node(proto, path + _label(proto, index, labels), scope, holder)
             for name in proto.input:
                 if name and not scope.defines(name):
@@ -471,6 +484,8 @@ def _expanded(proto: Any) -> int:
 
 def of_proto(proto: Any, name: str, sha256: str = "", infer: bool = True) -> Model:
     """Return the Model of a ModelProto that is already in memory (its large tensors may be missing)."""
+    _text(*(o.domain for part in (proto, *proto.functions) for o in part.opset_import))
+    _text(*(name for f in proto.functions for name in (f.name, f.domain, *f.input, *f.output)))
     notes: list[str] = []
     if infer and _expanded(proto) <= MAX_INFERENCE_NODES:
         graph = _infer(proto)
@@ -491,6 +506,7 @@ def _fix_dims(proto: Any, dims: Mapping[str, int]) -> None:
     named: set[str] = set()
     for value in [*proto.graph.input, *proto.graph.output, *proto.graph.value_info]:
         for dim in value.type.tensor_type.shape.dim:
+            _text(dim.dim_param)
             named.add(dim.dim_param)
             if dim.dim_param in dims:
                 missing.discard(dim.dim_param)

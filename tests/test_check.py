@@ -197,3 +197,34 @@ def test_a_document_that_kindred_measurements_contradict_is_doubted(tmp_path: Pa
     assert found.targets[0].verdict == "works" and found.targets[0].nodes[0].related[0].verdict == "breaks"
     report.print_text(found)
     assert "Conv is said to work on doc/npu, but measured kindred targets refuse it" in capsys.readouterr().out
+
+
+def test_mutated_models_are_checked_or_refused_in_one_sentence(small_base: Path, tmp_path: Path) -> None:
+    import random
+
+    from opcompat import probe
+    from opcompat.model import ModelError
+
+    chance, path = random.Random(0), tmp_path / "mutated.onnx"
+    sources = [p.model for p in probe.load(["control", "qdq", "attention_patterns"])]
+    outcomes = {"checked": 0, "refused": 0}
+    with Base(small_base) as base:
+        for _ in range(1500):
+            data = bytearray(chance.choice(sources))
+            for _ in range(chance.choice([1, 1, 2, 8])):
+                at = chance.randrange(len(data))
+                kind = chance.random()
+                if kind < 0.6:
+                    data[at] = chance.randrange(256)
+                elif kind < 0.8:
+                    del data[at : at + chance.randrange(1, 9)]
+                else:
+                    data[at:at] = chance.randbytes(4)
+            path.write_bytes(bytes(data))
+            try:
+                report.to_markdown(opcompat.check(path, ["all"], base))
+                outcomes["checked"] += 1
+            except ModelError as error:
+                assert "\n" not in str(error)
+                outcomes["refused"] += 1
+    assert min(outcomes.values()) > 50

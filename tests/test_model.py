@@ -199,3 +199,10 @@ def test_shapes_pass_operators_that_onnx_infers_nothing_for() -> None:
     opened = models.of_proto(proto, "m")
     assert signature(opened.nodes[2])["X.rank"] == 4 and [n.op_type for n in opened.nodes] == ["GroupNormalization", "Gelu", "Relu"]
     assert proto.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("old", [b"conv", b"Relu", b"pads"])
+def test_names_that_are_no_text_are_refused(tmp_path: Path, old: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(conv_model().SerializeToString().replace(old, b"\xff" + old[1:]))
+    assert "UTF-8" in refused(path)
