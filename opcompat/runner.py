@@ -159,12 +159,22 @@ def _dtype_name(number: int) -> str:
     return DTYPES.get(number, "unknown")
 
 
+def scratch_folder() -> Path:
+    """Make a folder for jobs, in memory where that can be; folders left by processes that were killed are removed."""
+    where = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+    for left in where.glob("opcompat-*-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists() and Path("/proc").is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"opcompat-{os.getpid()}-", dir=where))
+
+
 class Target:
     """A target opened for probing: yields one Raw per probe whatever the child does."""
 
     def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = 60.0):
         self.runtime, self.options, self.python, self.timeout = runtime, dict(options), python, timeout
-        self.scratch = Path(tempfile.mkdtemp(prefix="opcompat-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self.scratch = scratch_folder()
         self.versions: dict[str, str] = {}
         self.child_python = ""
         self.import_ms = 0.0

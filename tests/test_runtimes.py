@@ -1,6 +1,10 @@
 """Real SDKs in their own environments answer as recorded: a sample of every family on every measured target."""
 
+import os
 import sqlite3
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -53,6 +57,27 @@ def test_every_target_passes_something_and_refuses_something(ran: dict[str, list
         without_float = measured_targets()[target].TARGETS[target].get("float") is False
         assert without_float or ours < len(results) / 4, (target, outcomes)
         assert all(r.message for r in results if r.outcome not in ("pass",)), target
+
+
+def test_a_killed_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    env.install(all_runtimes()["ort"])
+    command = [sys.executable, "-m", "opcompat.cli", "probe", "-t", "ort", "--family", "pool"]
+    environment = {**os.environ, "OPCOMPAT_RUNS": str(tmp_path)}
+
+    def written() -> int:
+        return sum(len(path.read_bytes().splitlines()) - 1 for path in tmp_path.glob("*/*.jsonl"))
+
+    for target in (20, 60):
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while written() < target and child.poll() is None:
+            time.sleep(0.005)
+        child.kill()
+        child.wait()
+        assert written() >= target
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    wanted = [p.digest for p in probe.load(["pool"])]
+    found = [r.digest for _, _, results in store.read_runs(tmp_path) for r in results]
+    assert sorted(found) == sorted(wanted), "every probe once, none lost, none twice"
 
 
 def test_a_runtime_whose_licence_is_not_accepted_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
