@@ -16,7 +16,8 @@ from opcompat.model import Model, Node, of_proto, open_model
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
 from opcompat.predict import Claim, Difference, Evidence, Fact, Facts, Prediction, difference, judge_claims, predict
-from opcompat.signature import pattern_facts, schema, signature
+from opcompat.schema import schema
+from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Operator, Target, database_path
 from opcompat.workarounds import all_workarounds
 

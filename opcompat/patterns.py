@@ -6,7 +6,7 @@ from typing import Any
 
 from opcompat.bare_onnx import pb
 from opcompat.model import Node, Scope, Value, of_proto
-from opcompat.signature import small_values
+from opcompat.schema import small_values
 
 TAKES_AXES = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "Squeeze", "Unsqueeze"})
 """Operators whose second input says what they do, not how large things are."""

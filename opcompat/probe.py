@@ -16,7 +16,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from opcompat import model as models
-from opcompat.signature import Facts, pattern_facts, signature
+from opcompat.schema import Facts
+from opcompat.signature import pattern_facts, signature
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Answer = Callable[[dict[str, Array]], Sequence[Array]]
