@@ -270,7 +270,7 @@ def _stage_of(judged: _Judged, about: Target) -> Stage | None:
 
 
 def _advice(subject: _Subject, target: str, judge: _Judge) -> tuple[Advice, ...]:
-    """Return the workarounds that apply; a rewrite none of whose probes passes on the target helps nobody there."""
+    """Return the workarounds that apply; a rewrite most of whose probes break on the target helps nobody there."""
     domain, op_type = subject.operator
     name = f"{domain}:{op_type}" if domain else op_type
     made = []
@@ -279,7 +279,7 @@ def _advice(subject: _Subject, target: str, judge: _Judge) -> tuple[Advice, ...]
             continue
         tried = judge.evidence.get((target, ("pattern", f"workaround/{w.name}")), [])
         passed = sum(e.good for e in tried)
-        if passed or not tried:
+        if 2 * passed >= len(tried):
             proof = f"{passed} of {len(tried)} rewritten probes pass on {target}" if tried else ""
             made.append(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, proof))
     return tuple(made)

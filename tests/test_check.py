@@ -228,3 +228,24 @@ def test_mutated_models_are_checked_or_refused_in_one_sentence(small_base: Path,
                 assert "\n" not in str(error)
                 outcomes["refused"] += 1
     assert min(outcomes.values()) > 50
+
+
+def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Path) -> None:
+    from conftest import record, result
+
+    from opcompat import probe, store
+
+    probes = probe.load(["conv", "workaround"])
+    grouped = [p for p in probes if p.op_type == "Conv" and p.facts["grouping"] == "few"]
+    proofs = [p for p in probes if p.pattern == "workaround/split-grouped-conv"]
+    (tmp_path / "claims").mkdir()
+    for name, outcome in (("good", "pass"), ("bad", "crash")):
+        stage = "compare" if outcome == "pass" else "run"
+        runs = tmp_path / name
+        record(runs, "demo/npu", "1", [*(result(p, "fail", stage="compile") for p in grouped), *(result(p, outcome, stage=stage) for p in proofs)])
+        store.build(tmp_path / f"{name}.db", runs, tmp_path / "claims", probes)
+        found = opcompat.check(conv_model(group=4), ["demo/npu"], Base(tmp_path / f"{name}.db")).targets[0].nodes[0]
+        assert found.verdict == "breaks"
+        assert [w.proof for w in found.workarounds] == (
+            [f"{len(proofs)} of {len(proofs)} rewritten probes pass on demo/npu"] if name == "good" else []
+        )
