@@ -269,13 +269,13 @@ def _stage_of(judged: _Judged, about: Target) -> Stage | None:
     return "convert" if judged.claim_target == about.requires else "compile"
 
 
-def _advice(subject: _Subject, target: str, judge: _Judge) -> tuple[Advice, ...]:
+def _advice(subject: _Subject, target: str, judge: _Judge, stage: str | None) -> tuple[Advice, ...]:
     """Return the workarounds that apply; a rewrite most of whose probes break on the target helps nobody there."""
     domain, op_type = subject.operator
     name = f"{domain}:{op_type}" if domain else op_type
     made = []
     for w in all_workarounds():
-        if not w.fits(name, dict(subject.facts), target):
+        if not w.fits(name, dict(subject.facts), target, stage):
             continue
         tried = judge.evidence.get((target, ("pattern", f"workaround/{w.name}")), [])
         passed = sum(e.good for e in tried)
@@ -341,7 +341,7 @@ def _target(
         domain, op_type = subject.operator
         finished[id(subject)] = NodeFinding(
             "", "", op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited,
-            _advice(subject, name, judge) if needs_help else (), related,
+            _advice(subject, name, judge, stage) if needs_help else (), related,
         )  # fmt: skip
     inner: dict[str, list[Verdict]] = {}
     nodes: list[NodeFinding] = []

@@ -1,6 +1,6 @@
 """`opcompat fix`: apply executable workarounds to nodes that break, prove that the numbers stay the same, and check again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from opcompat.oracle import ORACLES
 from opcompat.probe import Array, Probe, data
 from opcompat.runner import Target
 from opcompat.runtimes import all_runtimes
+from opcompat.store import Base, database_path
 from opcompat.workarounds import Refused, all_workarounds
 
 
@@ -31,8 +32,22 @@ def _broken(report: Report) -> dict[str, NodeFinding]:
     return found
 
 
-def rewrite(proto: onnx.ModelProto, report: Report) -> tuple[list[str], list[str]]:
-    """Apply the first executable workaround that does not refuse to each broken node, in place. Return what was done and what was refused."""
+def harmful(targets: Sequence[str]) -> dict[str, str]:
+    """Return workaround -> a target among these on which most of its own probes break: helping one target must not break another."""
+    found: dict[str, str] = {}
+    with Base(database_path()) as base:
+        names = [f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None]
+        for (target, (_, name)), tried in base.evidence(names, targets).items():
+            if 2 * sum(e.good for e in tried) < len(tried):
+                found[name.split("/")[1]] = target
+    return found
+
+
+def rewrite(proto: onnx.ModelProto, report: Report, harm: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
+    """Apply the first executable workaround that does not refuse to each broken node, in place. Return what was done and what was refused.
+
+    harm: workarounds to leave out -> the target they would break.
+    """
     by_name = {w.name: w for w in all_workarounds()}
     broken = _broken(report)
     paths = [n.path for n in report.targets[0].nodes[: report.model.main_graph_nodes]]
@@ -42,6 +57,9 @@ def rewrite(proto: onnx.ModelProto, report: Report) -> tuple[list[str], list[str
         for advice in finding.workarounds if finding else ():
             recipe = by_name[advice.name].rewrite
             if recipe is None:
+                continue
+            if harm and advice.name in harm:
+                refused.append(f"{paths[index]}: {advice.name} left out: most of its probes break on {harm[advice.name]}")
                 continue
             try:
                 recipe(proto, index)
@@ -89,7 +107,7 @@ def fix(path: Path, out: Path, targets: Sequence[str]) -> Iterator[str]:
     proto = onnx.load(path)
     original = onnx.ModelProto()
     original.CopyFrom(proto)
-    done, refused = rewrite(proto, report)
+    done, refused = rewrite(proto, report, harmful([t.target for t in report.targets]))
     yield from refused
     if not done:
         raise FixError(f"{path} has no node that breaks on {', '.join(targets)} and has a workaround that can be applied: see `opcompat check`")

@@ -99,3 +99,99 @@ def test_fixing_rewrites_only_what_breaks(small_base: Path) -> None:
     assert done == ["conv: split-grouped-conv"] and not refused
     assert [n.op_type for n in proto.graph.node] == ["Split", *["Conv"] * 4, "Concat", "Relu"]
     assert proto.graph.node[-1].input[0] == "c" and workarounds.__name__
+
+
+def _model(nodes: list[onnx.NodeProto], ir: int = 8, opset: int = 20, defaults: bool = False, dtype: type = np.float32) -> onnx.ModelProto:
+    """Return a model from x to y, both 1x8x6x6, with grouped weights w, scale s, bias b, and c0 of the first node's own stem."""
+    shape, number = [1, 8, 6, 6], onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    values = {"w": probe.data(8, 2, 3, 3), "s": np.ones(8, dtype), "b": np.zeros(8, dtype), "n/c0": np.ones((), dtype)}
+    held = [onnx.numpy_helper.from_array(a, n) for n, a in values.items()]
+    inputs = [onnx.helper.make_tensor_value_info("x", number, shape)]
+    inputs += [onnx.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in held] if defaults else []
+    graph = onnx.helper.make_graph(nodes, "g", inputs, [onnx.helper.make_tensor_value_info("y", number, shape)], held)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=ir)
+
+
+def _conv(source: str, made: str) -> onnx.NodeProto:
+    return onnx.helper.make_node("Conv", [source, "w"], [made], name="n", group=4, pads=[1] * 4)
+
+
+def _apply(name: str, proto: onnx.ModelProto, *indexes: int) -> onnx.ModelProto:
+    made = onnx.ModelProto()
+    made.CopyFrom(proto)
+    for index in indexes:
+        recipe = next(w for w in ALL if w.name == name).rewrite
+        assert recipe is not None
+        recipe(made, index)
+    onnx.checker.check_model(made)
+    return made
+
+
+@pytest.mark.parametrize("ir, opset", [(8, 17), (3, 9)])
+def test_names_that_are_taken_and_models_of_old(ir: int, opset: int) -> None:
+    """Both nodes are called n, and the model has an n/c0 of its own; before IR 4 initializers are inputs too."""
+    proto = _model([_conv("x", "a"), _conv("a", "y")], ir, opset, defaults=ir < 4)
+    fixed = _apply("split-grouped-conv", proto, 1, 0)
+    feeds = {"x": probe.data(1, 8, 6, 6)}
+    before, after = (ReferenceEvaluator(p).run(None, feeds)[0] for p in (proto, fixed))
+    assert np.abs(before - after).max() < 1e-4 * np.abs(before).max()
+
+
+def test_weights_a_caller_may_feed_are_no_constants() -> None:
+    proto = _model([_conv("x", "y")], defaults=True)
+    before = proto.SerializeToString(deterministic=True)
+    with pytest.raises(Refused, match="only a default"):
+        next(w for w in ALL if w.name == "split-grouped-conv").rewrite(proto, 0)  # type: ignore[misc]
+    assert proto.SerializeToString(deterministic=True) == before
+
+
+def test_a_negative_alpha_is_refused() -> None:
+    proto = _model([onnx.helper.make_node("Celu", ["x"], ["y"], alpha=-1.0)])
+    with pytest.raises(Refused, match="alpha"):
+        _apply("celu-to-elu", proto, 0)
+
+
+@pytest.mark.parametrize(
+    "name, node, opset",
+    [
+        ("layer-normalization-to-primitives", onnx.helper.make_node("LayerNormalization", ["x", "s6"], ["y"]), 20),
+        ("group-normalization-to-instance-normalization", onnx.helper.make_node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=2), 21),
+    ],
+)
+def test_half_precision_does_not_overflow(name: str, node: onnx.NodeProto, opset: int) -> None:
+    """Squares of 300 exceed float16; the operators compute in float32, so must their rewrites. ORT on CPU widens halves and hides it."""
+    proto = _model([node], ir=10, opset=opset, dtype=np.float16)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(6, np.float16), "s6"))
+    x = probe.data(1, 8, 6, 6, dtype="float16", low=-3000.0, high=3000.0)
+    rows = x.astype(np.float64).reshape(-1, 6) if "layer" in name else x.astype(np.float64).reshape(2, -1)
+    wanted = ((rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + 1e-5)).reshape(x.shape)
+    made = ReferenceEvaluator(_apply(name, proto, 0)).run(None, {"x": x})[0]
+    assert made.dtype == np.float16 and np.abs(made - wanted).max() < 5e-3
+
+
+def test_the_size_of_the_weights_does_not_matter() -> None:
+    """An edit of one node copies no weights: at 200 nodes and 200 MB that took minutes."""
+    from opcompat.workarounds._edit import _light
+
+    proto = _model([onnx.helper.make_node("Gelu", ["x"], ["y"])])
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((1000, 1000), np.float32), "large"))
+    assert _light(proto).ByteSize() < 10_000 < proto.ByteSize()
+
+
+def test_helping_one_target_does_not_break_another(small_base: Path) -> None:
+    from conftest import conv_model
+
+    import opcompat
+    from opcompat.fixer import harmful
+    from opcompat.store import Base
+
+    assert harmful(["qnn/htp-v73"]).get("celu-to-elu") is None and harmful(["qnn/htp-v73", "opencv/cpu"])["celu-to-elu"] == "opencv/cpu"
+    proto = conv_model(group=4)
+    before = proto.SerializeToString(deterministic=True)
+    done, refused = rewrite(proto, opcompat.check(proto, ["demo/npu"], Base(small_base)), {"split-grouped-conv": "demo/cpu"})
+    assert not done and "demo/cpu" in refused[0] and proto.SerializeToString(deterministic=True) == before
+
+
+def test_advice_for_wrong_numbers_is_not_given_to_refused_nodes() -> None:
+    hint = next(w for w in ALL if w.name == "openvino-f32")
+    assert hint.fits("Conv", {"dtype": "float32"}, "openvino/cpu", "compare") and not hint.fits("Conv", {"dtype": "float32"}, "openvino/cpu", "load")

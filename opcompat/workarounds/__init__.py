@@ -30,10 +30,14 @@ class Workaround:
     advice: str
     source: str
     applies: Callable[[Facts], bool]
+    stage: str = ""
+    """If given, it helps only nodes that break at this stage: `compare` is for wrong numbers."""
     rewrite: Callable[[Any, int], None] | None = None
     """(onnx.ModelProto, index of a main-graph node): replace that node in place by an equivalent, or raise Refused and change nothing."""
 
-    def fits(self, operator: str, facts: Facts, target: str) -> bool:
+    def fits(self, operator: str, facts: Facts, target: str, stage: str | None = None) -> bool:
+        if self.stage and stage != self.stage:
+            return False
         return (operator in self.operators or "*" in self.operators) and any(fnmatchcase(target, t) for t in self.targets) and self.applies(facts)
 
 

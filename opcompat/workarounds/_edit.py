@@ -1,23 +1,71 @@
 """Collect the nodes that will replace one node; nothing in the model changes until `done`, so a rewrite may refuse at any point before it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from opcompat.workarounds import Refused
+
+if TYPE_CHECKING:
+    from opcompat.model import Scope
+
+HALVES = ("float16", "bfloat16")
+
+
+def _names(graph: Any) -> Iterator[str]:
+    """Yield every name that a graph and its nested graphs use."""
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        yield value.name
+    for node in graph.node:
+        yield node.name
+        yield from node.input
+        yield from node.output
+        for a in node.attribute:
+            for inner in [a.g] if a.type == 5 else a.graphs:
+                yield from _names(inner)
+
+
+def _light(model: Any) -> Any:
+    """Return a copy without the data of large initializers: types and shapes need none of it, and copying it for every node costs minutes."""
+    copy = type(model)(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    graph = model.graph
+    copy.graph.MergeFrom(type(graph)(name=graph.name, node=graph.node, input=graph.input, output=graph.output, value_info=graph.value_info))
+    copy.graph.sparse_initializer.MergeFrom(graph.sparse_initializer)
+    for tensor in graph.initializer:
+        added = copy.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+        if tensor.ByteSize() <= 4096:
+            added.CopyFrom(tensor)
+        else:
+            added.data_location = 1  # external: a value exists, but not here
+    return copy
 
 
 class Edit:
     """A replacement in the making. Calling it adds a node and returns its output name (a list of names for several outputs)."""
 
     def __init__(self, model: Any, index: int):
-        from opcompat.model import of_proto
-
-        self.model, self.node = model, model.graph.node[index]
-        self.index, self.scope = index, of_proto(model, "edit", "-").main
+        self.model, self.node, self.index = model, model.graph.node[index], index
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
         self.nodes: list[Any] = []
         self.tensors: list[Any] = []
         self.stem = self.node.name or self.node.output[0]
+
+    @cached_property
+    def scope(self) -> "Scope":
+        from opcompat.model import of_proto
+
+        return of_proto(_light(self.model), "edit", "-").main
+
+    @cached_property
+    def taken(self) -> set[str]:
+        return set(_names(self.model.graph))
+
+    def fresh(self, name: str) -> str:
+        """Return the name, or the name with a mark where the model uses it already: node names need not be unique."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute of the replaced node (ints as a list, strings as str), or default."""
@@ -51,13 +99,19 @@ class Edit:
         return found
 
     def array(self, name: str) -> Any:
-        """Return the numpy array of an initializer; refuses values that are computed."""
+        """Return the numpy array of a constant; refuses values that are computed, or that a caller may feed instead of the initializer."""
         from onnx import numpy_helper
 
-        for tensor in self.model.graph.initializer:
-            if tensor.name == name:
-                return numpy_helper.to_array(tensor)
-        raise Refused(f"{name!r} is not an initializer of the model")
+        graph = self.model.graph
+        if self.model.ir_version >= 4 and any(i.name == name for i in graph.input):
+            raise Refused(f"{name!r} is a graph input: its initializer is only a default")
+        held = [t for t in graph.initializer if t.name == name]
+        held += [a.t for n in graph.node if n.op_type == "Constant" and n.output[0] == name for a in n.attribute if a.name == "value"]
+        if not held:
+            raise Refused(f"{name!r} is not an initializer of the model")
+        if held[0].data_location == 1:
+            raise Refused(f"the data of {name!r} lie in another file: load the model with them")
+        return numpy_helper.to_array(held[0])
 
     def const(self, values: Any, like: str | None = None) -> str:
         """Add an initializer: a float in the dtype of the value `like`, integers as int64, an array as it is. Return its name."""
@@ -67,15 +121,15 @@ class Edit:
         from opcompat.probe import np_dtype
 
         array = values if isinstance(values, np.ndarray) else np.asarray(values, np_dtype(self.dtype(like)) if like else np.int64)
-        name = f"{self.stem}/c{len(self.tensors)}"
+        name = self.fresh(f"{self.stem}/c{len(self.tensors)}")
         self.tensors.append(numpy_helper.from_array(array, name))
         return name
 
     def __call__(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         from onnx import helper
 
-        made = [f"{self.stem}/{op_type}_{len(self.nodes)}_{k}" for k in range(outputs)]
-        name = f"{self.stem}/{op_type}_{len(self.nodes)}"
+        made = [self.fresh(f"{self.stem}/{op_type}_{len(self.nodes)}_{k}") for k in range(outputs)]
+        name = self.fresh(f"{self.stem}/{op_type}_{len(self.nodes)}")
         self.nodes.append(helper.make_node(op_type, list(inputs), made, name=name, **{k: v for k, v in attributes.items() if v is not None}))
         return made[0] if outputs == 1 else made
 
@@ -85,8 +139,15 @@ class Edit:
             return str(self("ReduceMean", value, axes=list(axes), keepdims=1))
         return str(self("ReduceMean", value, self.const(list(axes)), keepdims=1))
 
+    def cast(self, value: str, dtype: str) -> str:
+        from opcompat.model import DTYPES
+
+        return str(self("Cast", value, to=next(number for number, name in DTYPES.items() if name == dtype)))
+
     def done(self, output: str) -> None:
         """Put the collected nodes where the node was; `output` takes over its first output's name."""
+        from onnx import helper
+
         graph = self.model.graph
         for node in self.nodes:
             node.output[:] = [self.node.output[0] if o == output else o for o in node.output]
@@ -95,6 +156,8 @@ class Edit:
         del graph.node[self.index :]
         graph.node.extend([*self.nodes, *later])
         graph.initializer.extend(self.tensors)
+        if self.model.ir_version < 4:  # initializers had to be inputs too
+            graph.input.extend(helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in self.tensors)
 
     def only_output(self) -> None:
         """Refuse a node whose further outputs are used."""

@@ -2,14 +2,14 @@
 
 What it does: replaces Celu by alpha * elu(x / alpha).
 When it applies: Celu on float32.
-Why: Celu is rare; Elu is common. OpenCV 5 crashes on the expanded form of the standard.
-Cost: two small kernels more, none for alpha 1.
+Why: Celu is rare; Elu is common. Not for OpenCV 5, which takes Celu and crashes on this form.
+Cost: two small kernels more.
 References: https://onnx.ai/onnx/operators/onnx__Celu.html
 """
 
 from typing import Any
 
-from opcompat.workarounds import Facts, Workaround
+from opcompat.workarounds import Facts, Refused, Workaround
 from opcompat.workarounds._edit import Edit
 
 
@@ -20,6 +20,8 @@ def applies(facts: Facts) -> bool:
 def rewrite(model: Any, index: int) -> None:
     edit = Edit(model, index)
     x, alpha = edit.node.input[0], edit.attribute("alpha", 1.0)
+    if alpha <= 0:
+        raise Refused(f"alpha is {alpha:g}: the two agree only for a positive one")
     made = edit("Elu", edit("Div", x, edit.const(alpha, x)), alpha=1.0)
     edit.done(edit("Mul", made, edit.const(alpha, x)))
 

@@ -1,6 +1,7 @@
 """Spell GroupNormalization with InstanceNormalization.
 
-What it does: folds each group into one channel with Reshape, normalises it with InstanceNormalization, folds back, scales and shifts.
+What it does: folds each group into one channel with Reshape, normalises it with InstanceNormalization, folds back, scales and shifts;
+half precision is widened to float32 around the normalisation, whose squares overflow otherwise.
 When it applies: GroupNormalization with static channels and constant scale and bias.
 Why: opset 18 operator that most runtimes lack; PyTorch exported this spelling before.
 Cost: two Reshapes and two elementwise kernels more.
@@ -10,7 +11,7 @@ References: https://onnx.ai/onnx/operators/onnx__GroupNormalization.html
 from typing import Any
 
 from opcompat.workarounds import Facts, Refused, Workaround
-from opcompat.workarounds._edit import Edit
+from opcompat.workarounds._edit import HALVES, Edit
 
 
 def applies(facts: Facts) -> bool:
@@ -29,10 +30,13 @@ def rewrite(model: Any, index: int) -> None:
     gain, shift = edit.array(scale), edit.array(bias)
     if gain.size == groups != channels:  # opset 18 scales by group, 21 by channel
         gain, shift = (np.repeat(a, channels // groups) for a in (gain, shift))
-    folded = edit("Reshape", x, edit.const([0, groups, -1]))
-    ones, zeros = np.ones(groups, gain.dtype), np.zeros(groups, gain.dtype)
+    dtype = edit.dtype(x)
+    widen = dtype in HALVES
+    folded = edit("Reshape", edit.cast(x, "float32") if widen else x, edit.const([0, groups, -1]))
+    held = np.float32 if widen else gain.dtype
+    ones, zeros = np.ones(groups, held), np.zeros(groups, held)
     flat = edit("InstanceNormalization", folded, edit.const(ones), edit.const(zeros), epsilon=edit.attribute("epsilon", 1e-5))
-    whole = edit("Reshape", flat, edit.const([0, channels, *spatial]))
+    whole = edit("Reshape", edit.cast(flat, dtype) if widen else flat, edit.const([0, channels, *spatial]))
     around = (channels, *[1] * len(spatial))
     edit.done(edit("Add", edit("Mul", whole, edit.const(gain.reshape(around))), edit.const(shift.reshape(around))))
 

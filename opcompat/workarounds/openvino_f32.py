@@ -23,4 +23,5 @@ WORKAROUND = Workaround(
     advice="Compile with INFERENCE_PRECISION_HINT = f32 and compare again (`--target openvino/cpu-f32`).",
     source="https://docs.openvino.ai/2024/openvino-workflow/running-inference/optimize-inference/precision-control.html",
     applies=applies,
+    stage="compare",
 )
