@@ -11,7 +11,7 @@ from typing import Any
 from opcompat import __version__, env, oracle, runner
 from opcompat.outcome import Result, Run
 from opcompat.probe import Probe
-from opcompat.runtimes import measured_targets
+from opcompat.runtimes import version
 from opcompat.store import RunWriter, host, options_key, recorded
 
 
@@ -20,12 +20,18 @@ class Work:
     """The probes due on one target, or the reason why none can run."""
 
     target: str
+    runtime: Any
+    """The class of runtimes/ that drives it, of the version to drive."""
     version: str
     probes: tuple[Probe, ...]
     recorded: int
     stale: int
-    """Results kept of other versions, options or probes than today's."""
+    """Results kept of other options or probes than today's."""
     unavailable: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.target}@{self.version}"
 
 
 def recorded_options(runtime: Any, target: str) -> dict[str, Any]:
@@ -33,22 +39,20 @@ def recorded_options(runtime: Any, target: str) -> dict[str, Any]:
     return {**runtime.TARGETS[target], "revision": runtime.REVISION}
 
 
-def plan(targets: Sequence[str], probes: Sequence[Probe], runs: Path, again: bool = False) -> list[Work]:
+def plan(targets: Sequence[tuple[str, Any]], probes: Sequence[Probe], runs: Path, again: bool = False) -> list[Work]:
     """Return what is due: probes without a result for the installed version and options of a target (`again`: all of them)."""
     done = recorded(runs)
-    declared = measured_targets()
     work = []
-    for name in targets:
-        runtime = declared[name]
+    for name, runtime in targets:
         pins = ", ".join(f"{k} {v}" for k, v in runtime.PACKAGES.items())
-        version = next(iter(runtime.PACKAGES.values()), "")
+        number = version(runtime)
         found = env.find(runtime)
-        have = done.get((name, version, options_key(recorded_options(runtime, name))), set())
+        have = done.get((name, number, options_key(recorded_options(runtime, name))), set())
         due = tuple(p for p in probes if again or p.digest not in have)
         known = sum(p.digest in have for p in probes)
-        kept = sum(len(digests) for (target, _, _), digests in done.items() if target == name)
-        reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}"
-        work.append(Work(name, version, due, known, kept - known, reason))
+        kept = sum(len(digests) for (target, at, _), digests in done.items() if (target, at) == (name, number))
+        reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}@{number}"
+        work.append(Work(name, runtime, number, due, known, kept - known, reason))
     return work
 
 
@@ -60,17 +64,17 @@ def run(
     jobs: int = 2,
     timeout: float = 60.0,
 ) -> dict[str, str]:
-    """Run what is due, `jobs` targets at a time. Return target -> reason for those that turned out to be unavailable.
+    """Run what is due, `jobs` targets at a time. Return target@version -> reason for those that turned out to be unavailable.
 
-    progress(target, result) is called for each result, and with None when a target is finished.
+    progress(target@version, result) is called for each result, and with None when a target is finished.
     """
     needed = list({p.digest: p for w in work if not w.unavailable for p in w.probes}.values())
     settled = oracle.references(needed, oracle_progress)
     stop = threading.Event()
-    unavailable: dict[str, str] = {w.target: w.unavailable for w in work if w.unavailable}
+    unavailable: dict[str, str] = {w.name: w.unavailable for w in work if w.unavailable}
 
     def one(w: Work) -> None:
-        runtime = measured_targets()[w.target]
+        runtime = w.runtime
         found = env.find(runtime)
         if found is None or stop.is_set() or not w.probes:
             return
@@ -79,7 +83,7 @@ def run(
             try:
                 runner.check_canaries(target)
             except runner.Unavailable as error:
-                unavailable[w.target] = str(error)
+                unavailable[w.name] = str(error)
                 return
             packages = {**found.packages, "python": target.child_python}
             about = Run(
@@ -95,10 +99,11 @@ def run(
                 for probe, raw, attempts, agreeing in target.raw(w.probes):
                     result = runner.to_result(probe, raw, settled(probe), options.get("precision"), attempts, agreeing)
                     writer.write(result)
-                    progress(w.target, result)
+                    progress(w.name, result)
                     if stop.is_set():
                         return
-        progress(w.target, None)
+                writer.pack()
+        progress(w.name, None)
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(one, w) for w in work if not w.unavailable]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from opcompat.model import Model, Node, of_proto, open_model
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
-from opcompat.predict import Claim, Difference, Evidence, Fact, Facts, Prediction, difference, judge_claims, predict
+from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, judge_claims, predict
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Operator, Target, database_path
@@ -32,15 +32,17 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Cited:
-    """One piece of evidence. For kind measured, `source` is a probe id; for claimed, a document."""
+    """One piece of evidence. For kinds measured and declared (the SDK says so), `source` is a probe id; for claimed, a document."""
 
-    kind: Literal["measured", "claimed"]
+    kind: Literal["measured", "declared", "claimed"]
     target: str
     version: str
     source: str
     outcome: str
     message: str
     date: str
+    history: str = ""
+    """How the probe fared over the versions measured; empty where there is one."""
     differs: dict[str, tuple[Fact | None, Fact | None]] = field(default_factory=dict)
     """fact -> [value of the node, value of the evidence], where they are not the same."""
 
@@ -94,9 +96,12 @@ class TargetReport:
     """One target: counts by verdict, connected pieces that work and that do not, and a finding for every node of the model."""
 
     target: str
+    """As asked for: with @version where one was."""
     verdict: Verdict
-    evidence: Literal["measured", "claimed"]
+    evidence: Literal["measured", "declared", "claimed"]
     version: str
+    answered_from: tuple[str, ...]
+    """The versions whose evidence was used: the neighbours of one that was not measured, none where it is older than all."""
     counts: dict[str, int]
     partitions: dict[str, int]
     nodes: tuple[NodeFinding, ...]
@@ -129,7 +134,10 @@ class Report:
 
 
 def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
-    """Return target names for what a user typed: names, globs, runtimes, aliases, `all`. Raises CheckError naming the nearest targets."""
+    """Return target names for what a user typed: names, globs, runtimes, aliases, `all`; `@version` behind a name stays there.
+
+    Raises CheckError naming the nearest targets.
+    """
     parts = {t.requires for t in known.values()}
     offered = [t for t in sorted(known) if t not in parts]
     aliases: dict[str, list[str]] = {}
@@ -137,13 +145,60 @@ def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
         for alias in (target, target.split("/")[0], *known[target].aliases):
             aliases.setdefault(alias.lower(), []).append(target)
     chosen: list[str] = []
-    for name in wanted:
+    for asked in wanted:
+        name, at, version = asked.partition("@")
         found = offered if name == "all" else aliases.get(name.lower()) or [t for t in offered if fnmatchcase(t, name.lower())]
+        found = [t + at + version for t in found]
         if not found:
             near = difflib.get_close_matches(name.lower(), [*aliases, "all"], 4, 0.4) or offered[:6]
             raise CheckError(f"unknown target {name!r}: nearest are {', '.join(near)} (`opcompat targets` lists all)")
         chosen += [t for t in found if t not in chosen]
     return chosen
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A target at a version, and whose evidence answers for it."""
+
+    target: str
+    version: str
+    versions: tuple[str, ...]
+    """Of the evidence: the version itself, or its measured neighbours."""
+    sources: tuple[str, ...]
+    """The same as names that Base.evidence takes."""
+    note: str = ""
+    """Why the version itself does not answer."""
+
+
+def find_version(asked: str, versions: Sequence[str]) -> str:
+    """Return the newest of the versions that equals what was asked or begins with it (2024.6 finds 2024.6.0); empty for none."""
+    return next((v for v in reversed(versions) if v == asked or v.startswith(asked + ".")), "")
+
+
+def answering(name: str, known: Mapping[str, Target], versions: Mapping[str, Sequence[str]]) -> Asked:
+    """Return whose evidence answers for a target name with or without @version. Raises CheckError for a version that is none."""
+    target, _, version = name.partition("@")
+    about = known[target]
+    if not version:
+        return Asked(target, about.newest, (about.newest,), (target,))
+    measured = list(versions.get(target, ()))
+    if not measured:
+        if version != about.newest:
+            raise CheckError(f"{target} is known from the documents of version {about.newest} only: ask for {target}")
+        return Asked(target, version, (version,), (target,))
+    if found := find_version(version, measured):
+        return Asked(target, found, (found,), (f"{target}@{found}",))
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        older = [v for v in measured if Version(v) < Version(version)]
+    except InvalidVersion:
+        raise CheckError(f"{version!r} is no version of {target}: measured are {', '.join(measured)}") from None
+    if not older:
+        return Asked(target, version, (), (), f"nothing older than {measured[0]} was measured")
+    around = measured[len(older) - 1 : len(older) + 1]
+    note = f"{version} was not measured" if len(around) == 2 else f"{version} was not measured, this is what {around[0]} does"
+    return Asked(target, version, tuple(around), tuple(f"{target}@{v}" for v in around), note)
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------------------------
@@ -159,24 +214,28 @@ class _Subject:
     pattern: tuple[str, Facts] | None = None
 
 
+_SAID: dict[Verdict, str] = {"works": "it works", "slow": "it is slow", "falls_back": "it falls back", "unknown": "unknown", "breaks": "it breaks"}
+
+
 @dataclass(frozen=True)
 class _Judged:
     prediction: Prediction
     claim: Claim | None = None
     claim_target: str = ""
     target: str = ""
+    """Whose evidence decided, as Base.details takes it."""
     pattern: str = ""
 
 
 class _Judge:
     """Answers (subject, target); keeps what it computed, because models repeat themselves."""
 
-    def __init__(self, base: Base, known: Mapping[str, Target], subjects: Sequence[_Subject], targets: Sequence[str]):
-        self.known = known
+    def __init__(self, base: Base, known: Mapping[str, Target], subjects: Sequence[_Subject], asked: Mapping[str, Asked]):
+        self.known, self.asked = known, asked
         proofs = {f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None}
         ops = sorted({s.operator[1] for s in subjects} | {s.pattern[0] for s in subjects if s.pattern} | proofs)
-        wanted = {t for name in targets for t in (name, *known[name].related)}
-        self.evidence = base.evidence(ops, sorted(wanted & known.keys()))
+        wanted = {t for a in asked.values() for t in (*a.sources, *known[a.target].related)}
+        self.evidence = base.evidence(ops, sorted(wanted))
         self.claims = base.claims(ops)
         self.distances: dict[tuple[int, int], Difference] = {}
         self.kept: dict[tuple[int, str], _Judged] = {}
@@ -200,12 +259,20 @@ class _Judge:
             self.kept[key] = alone
         return self.kept[key]
 
-    def _one(self, operator: Operator, facts: Facts, target: str) -> _Judged:
-        about = self.known[target]
-        measured: list[Evidence] = self.evidence.get((target, operator), [])
-        if about.evidence == "measured":
-            return _Judged(predict(facts, measured, self._distance), target=target)
-        return self._claimed(operator, facts, about)
+    def _one(self, operator: Operator, facts: Facts, name: str) -> _Judged:
+        asked = self.asked.get(name) or Asked(name, "", ("",), (name,))  # a related target
+        about = self.known[asked.target]
+        if about.evidence == "claimed":
+            return self._claimed(operator, facts, about)
+        found = [predict(facts, self.evidence.get((source, operator), []), self._distance) for source in asked.sources]
+        last = found[-1] if found else Prediction("unknown", "none", asked.note)
+        if len({f.verdict for f in found}) > 1:
+            told = ", ".join(f"{_SAID[f.verdict]} in {version}" for f, version in zip(found, asked.versions, strict=True))
+            return _Judged(Prediction("unknown", "conflicting", f"{asked.note}: {told}"))
+        if asked.note and found and last.verdict != "unknown":
+            note = asked.note + (f", {' and '.join(asked.versions)} agree" if len(found) > 1 else "")
+            last = replace(last, confidence="inferred", reason=f"{last.reason}; {note}")
+        return _Judged(last, target=asked.sources[-1] if found else "")
 
     def _claimed(self, operator: Operator, facts: Facts, about: Target) -> _Judged:
         """A document's word: the converter's table first if there is one, then the runtime's; a refusal there may still fall back."""
@@ -269,18 +336,22 @@ def _stage_of(judged: _Judged, about: Target) -> Stage | None:
     return "convert" if judged.claim_target == about.requires else "compile"
 
 
-def _advice(subject: _Subject, target: str, judge: _Judge, stage: str | None) -> tuple[Advice, ...]:
+def _kind(about: Target) -> Literal["measured", "declared", "claimed"]:
+    return "measured" if about.evidence == "measured" else "declared" if about.evidence == "declared" else "claimed"
+
+
+def _advice(subject: _Subject, asked: Asked, judge: _Judge, stage: str | None) -> tuple[Advice, ...]:
     """Return the workarounds that apply; a rewrite most of whose probes break on the target helps nobody there."""
     domain, op_type = subject.operator
     name = f"{domain}:{op_type}" if domain else op_type
     made = []
     for w in all_workarounds():
-        if not w.fits(name, dict(subject.facts), target, stage):
+        if not w.fits(name, dict(subject.facts), asked.target, stage):
             continue
-        tried = judge.evidence.get((target, ("pattern", f"workaround/{w.name}")), [])
+        tried = [e for source in asked.sources for e in judge.evidence.get((source, ("pattern", f"workaround/{w.name}")), [])]
         passed = sum(e.good for e in tried)
         if 2 * passed >= len(tried):
-            proof = f"{passed} of {len(tried)} rewritten probes pass on {target}" if tried else ""
+            proof = f"{passed} of {len(tried)} rewritten probes pass on {asked.target}" if tried else ""
             made.append(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, proof))
     return tuple(made)
 
@@ -304,7 +375,8 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
         known = opened.targets()
         chosen = resolve(targets, known)
         subjects, by_path = _subjects(model, opened)
-        judge = _Judge(opened, known, subjects, chosen)
+        measured = opened.versions()
+        judge = _Judge(opened, known, subjects, {name: answering(name, known, measured) for name in chosen})
         reports = tuple(_target(model, known, name, subjects, by_path, judge, opened) for name in chosen)
     operators = Counter(f"{n.domain}:{n.op_type}" if n.domain else n.op_type for n in model.nodes)
     about = ModelInfo(
@@ -317,19 +389,21 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
 def _target(
     model: Model, known: Mapping[str, Target], name: str, subjects: Sequence[_Subject], by_path: Mapping[str, _Subject], judge: _Judge, base: Base
 ) -> TargetReport:
-    about = known[name]
+    asked = judge.asked[name]
+    about = known[asked.target]
     judged = {id(s): judge(s, name) for s in subjects}
     kin = {id(s): [judge(s, r) for r in about.related if r in known] for s in subjects}
-    details = base.details({(j.prediction.probe, name) for j in judged.values() if j.prediction.probe})
+    details = base.details({(j.prediction.probe, j.target) for j in judged.values() if j.prediction.probe})
     finished: dict[int, NodeFinding] = {}
     for subject in subjects:
         one = judged[id(subject)]
         found = one.prediction
         cited: tuple[Cited, ...] = ()
         stage = _stage_of(one, about)
-        if found.probe and (detail := details.get((found.probe, name))) is not None:
+        if found.probe and (detail := details.get((found.probe, one.target))) is not None:
             stage = stage or (detail.stage if found.verdict in ("breaks", "falls_back") else None)  # type: ignore[assignment]
-            cited = (Cited("measured", name, detail.version, detail.probe, detail.outcome, detail.message, detail.started[:10], dict(found.differs)),)
+            words = (detail.probe, detail.outcome, detail.message, detail.started[:10], detail.history)
+            cited = (Cited(_kind(about), asked.target, detail.version, *words, dict(found.differs)),)
         elif one.claim is not None:
             table = known[one.claim_target]
             text = one.claim.note or one.claim.unchecked
@@ -341,7 +415,7 @@ def _target(
         domain, op_type = subject.operator
         finished[id(subject)] = NodeFinding(
             "", "", op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited,
-            _advice(subject, name, judge, stage) if needs_help else (), related,
+            _advice(subject, asked, judge, stage) if needs_help else (), related,
         )  # fmt: skip
     inner: dict[str, list[Verdict]] = {}
     nodes: list[NodeFinding] = []
@@ -356,9 +430,9 @@ def _target(
     nodes.reverse()
     verdicts = {n.path: n.verdict for n in nodes}
     counts = Counter(verdicts.values())
-    kind: Literal["measured", "claimed"] = "measured" if about.evidence == "measured" else "claimed"
+    tally: dict[str, int] = {v: counts.get(v, 0) for v in VERDICTS}
     return TargetReport(
-        name, worst(verdicts.values()), kind, about.newest, {v: counts.get(v, 0) for v in VERDICTS}, _partitions(model, verdicts), tuple(nodes)
+        name, worst(verdicts.values()), _kind(about), asked.version, asked.versions, tally, _partitions(model, verdicts), tuple(nodes)
     )
 
 

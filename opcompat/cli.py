@@ -128,16 +128,26 @@ def schema() -> None:
 @click.option("--accept-licence", multiple=True, metavar="RUNTIME", help="Runtime whose licence you have read and accept.")
 @click.option("--list", "list_only", is_flag=True, help="Only list what would be installed: size and licence.")
 def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: bool) -> None:
-    """Install RUNTIMES (all for none), each in an environment of its own."""
+    """Install RUNTIMES (all for none), each in an environment of its own; ort@1.20.1 is an older version, ort@* every version."""
+    from fnmatch import fnmatchcase
+
     from opcompat import env as environments
-    from opcompat.runtimes import all_runtimes
+    from opcompat.runtimes import all_runtimes, releases
 
     known = {n: r for n, r in all_runtimes().items() if not r.HIDDEN}
-    if unknown := [n for n in runtimes if n not in known]:
-        fail(f"unknown runtime {unknown[0]!r}: there are {', '.join(known)}")
+    chosen = []
+    for wanted in runtimes or known:
+        name, at, version = wanted.partition("@")
+        if name not in known:
+            fail(f"unknown runtime {name!r}: there are {', '.join(known)}")
+        numbers = releases(known[name])
+        matching = [r for n, r in numbers.items() if fnmatchcase(n, version)] if at else [known[name]]
+        if not matching:
+            fail(f"unknown version {wanted!r}: opcompat drives {name} {', '.join(numbers)}")
+        chosen += matching
     failed = False
-    for name in runtimes or list(known):
-        runtime = known[name]
+    for runtime in chosen:
+        name = runtime.NAME
         pins = " ".join(f"{k}=={v}" for k, v in runtime.PACKAGES.items())
         state = "installed" if environments.find(runtime) else "not installed"
         print(f"{name}: {pins}, {runtime.SIZE_MB} MB, licence: {runtime.LICENCE or 'open source'}; {state}", flush=True)
@@ -168,11 +178,12 @@ def probe(targets: tuple[str, ...], families: tuple[str, ...], due: bool, sample
 
 
 @app.command()
-def status() -> None:
+@click.option("--all", "every", is_flag=True, help="Older versions too.")
+def status(every: bool) -> None:
     """Say what is installed, recorded, stale or unavailable, and why."""
     from opcompat import probing
 
-    probing.status()
+    probing.status(every)
 
 
 @app.command()

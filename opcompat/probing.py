@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,11 +15,11 @@ from opcompat.probe import Probe
 from opcompat.runtimes import measured_targets, select
 
 
-def _chosen(patterns: Sequence[str]) -> list[str]:
-    names = select(list(patterns))
-    if not names:
+def _chosen(patterns: Sequence[str]) -> list[tuple[str, Any]]:
+    chosen = select(list(patterns))
+    if not chosen:
         raise CheckError(f"no measured target matches {', '.join(patterns)}: there are {', '.join(measured_targets())}")
-    return names
+    return chosen
 
 
 def _probes(families: Sequence[str], sample: int) -> list[Probe]:
@@ -37,10 +38,10 @@ def _probes(families: Sequence[str], sample: int) -> list[Probe]:
 def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int, jobs: int, timeout: float) -> int:
     """Run what is due; return the exit code: 0, or 2 where nothing chosen could run."""
     console = Console(stderr=True)
-    names = _chosen(targets)
+    chosen = _chosen(targets)
     with console.status("loading probes"):
-        work = campaign.plan(names, _probes(families, sample), store.runs_folder(), again=not due)
-    counts: dict[str, Counter[str]] = {w.target: Counter() for w in work}
+        work = campaign.plan(chosen, _probes(families, sample), store.runs_folder(), again=not due)
+    counts: dict[str, Counter[str]] = {w.name: Counter() for w in work}
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -51,7 +52,7 @@ def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int
     )
     with Progress(*columns, console=console) as bars:
         oracle_bar = bars.add_task("reference answers", total=1, note="")
-        tasks = {w.target: bars.add_task(w.target, total=len(w.probes), note=w.unavailable[:60], visible=not w.unavailable) for w in work}
+        tasks = {w.name: bars.add_task(w.name, total=len(w.probes), note=w.unavailable[:60], visible=not w.unavailable) for w in work}
 
         def note(target: str, result: Result | None) -> None:
             if result is not None:
@@ -67,16 +68,16 @@ def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int
     return 2 if len(unavailable) == len(work) else 0
 
 
-def status() -> None:
-    """Print a line per target: installed or why not, results recorded, and how many probes are due."""
+def status(every: bool) -> None:
+    """Print a line per target (and version: `every`): installed or why not, results recorded, and how many probes are due."""
     console = Console()
     table = Table(box=None, pad_edge=False)
     for heading in ("target", "version", "recorded", "stale", "due", "state"):
         table.add_column(heading)
     with console.status("reading runs and probes"):
         probes = probe.load()
-        work = campaign.plan(list(measured_targets()), probes, store.runs_folder())
+        work = campaign.plan(select(["*@*"] if every else []), probes, store.runs_folder())
     for w in work:
-        state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + w.target)
+        state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + (w.name if every else w.target))
         table.add_row(w.target, w.version, str(w.recorded), str(w.stale), str(len(w.probes)), state)
     console.print(table)

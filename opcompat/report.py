@@ -88,8 +88,8 @@ def first_offenders(target: TargetReport) -> str:
 def cite(cited: Cited) -> str:
     """One line of evidence: kind, where from, when, and its own words."""
     words = f": {' '.join(cited.message.split())[:300]}" if cited.message else ""
-    if cited.kind == "measured":
-        return f"measured on {cited.target} {cited.version}, {cited.date}: {cited.source} -> {cited.outcome}{words}"
+    if cited.kind != "claimed":
+        return f"{cited.kind} on {cited.target} {cited.version}, {cited.date}: {cited.source} -> {cited.outcome}{words}"
     return f"claimed by {cited.source}: {cited.outcome}{words}"
 
 
@@ -122,6 +122,8 @@ def _rows(problem: Problem) -> list[tuple[str, str]]:
         rows.insert(1, ("stage", f.stage))
     for cited in f.evidence:
         rows.append(("evidence", cite(cited)))
+        if cited.history:
+            rows.append(("versions", cited.history))
         if cited.differs:
             rows.append(("differs", differing(cited)))
     rows += [("related", line) for line in _kin(f)]

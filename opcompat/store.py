@@ -4,6 +4,7 @@ A run file is JSON lines: a header with the circumstances, then one result a lin
 campaign loses at most the line it was writing.
 """
 
+import gzip
 import json
 import os
 import platform
@@ -12,14 +13,14 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opcompat.outcome import OWN_FAULT, Result, Run
-from opcompat.predict import Claim, Evidence, causes, trusted
+from opcompat.predict import Claim, Evidence, causes, judge_claims, trusted
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_RUN_FILE_BYTES = 200 << 20
 
 
@@ -109,6 +110,16 @@ class RunWriter:
             os.close(self.descriptor)
             self.descriptor = -1
 
+    def pack(self) -> None:
+        """Compress a file that is complete; a torn or unpacked file is read as well."""
+        self.close()
+        if self.path.exists():
+            packed = self.path.with_name(self.path.name + ".gz")
+            temporary = packed.with_suffix(".part")
+            temporary.write_bytes(gzip.compress(self.path.read_bytes(), mtime=0))
+            temporary.replace(packed)
+            self.path.unlink()
+
     def __enter__(self) -> "RunWriter":
         return self
 
@@ -120,9 +131,14 @@ def read_run(path: Path) -> tuple[Run, list[Result]] | None:
     """Return a run file's header and results; a torn last line is left out. Raises StoreError naming file and line where it is not valid."""
     from pydantic import TypeAdapter, ValidationError
 
-    if path.stat().st_size > MAX_RUN_FILE_BYTES:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(MAX_RUN_FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from None
+    if len(data) > MAX_RUN_FILE_BYTES:
         raise StoreError(f"{path} is larger than {MAX_RUN_FILE_BYTES >> 20} MB: no run file is")
-    lines = path.read_bytes().split(b"\n")
+    lines = data.split(b"\n")
     torn = lines.pop()
     if not lines:
         return None
@@ -145,7 +161,7 @@ def read_run(path: Path) -> tuple[Run, list[Result]] | None:
 def read_runs(folder: Path) -> Iterator[tuple[Path, Run, list[Result]]]:
     """Yield every run of a folder, oldest first."""
     found = []
-    for path in sorted(folder.glob("*/*.jsonl")):
+    for path in sorted((*folder.glob("*/*.jsonl"), *folder.glob("*/*.jsonl.gz"))):
         if (read := read_run(path)) is not None:
             found.append((read[0].started, path.name, path, *read))
     for _, _, path, run, results in sorted(found, key=lambda f: f[:2]):
@@ -172,35 +188,67 @@ CREATE TABLE targets (
   target TEXT PRIMARY KEY, runtime TEXT NOT NULL, device TEXT NOT NULL, evidence TEXT NOT NULL, newest TEXT NOT NULL, options TEXT NOT NULL,
   about TEXT NOT NULL, aliases TEXT NOT NULL, requires TEXT, related TEXT NOT NULL, fallback TEXT, source TEXT NOT NULL, last_run TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE releases (
+  release INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), version TEXT NOT NULL, position INTEGER NOT NULL,
+  current INTEGER NOT NULL, UNIQUE (target, version)
+);
 CREATE TABLE probes (
-  probe TEXT PRIMARY KEY, digest TEXT NOT NULL, family TEXT NOT NULL, domain TEXT NOT NULL, op_type TEXT NOT NULL, opset INTEGER NOT NULL,
-  since_version INTEGER, context INTEGER NOT NULL, oracle TEXT NOT NULL, disputed INTEGER NOT NULL, facts TEXT NOT NULL, model BLOB NOT NULL
-) WITHOUT ROWID;
+  probe_id INTEGER PRIMARY KEY, probe TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, family TEXT NOT NULL, domain TEXT NOT NULL,
+  op_type TEXT NOT NULL, opset INTEGER NOT NULL, since_version INTEGER, context INTEGER NOT NULL, oracle TEXT NOT NULL,
+  disputed INTEGER NOT NULL, facts TEXT NOT NULL, model BLOB NOT NULL
+);
 CREATE TABLE runs (
   run INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), version TEXT NOT NULL, packages TEXT NOT NULL, options TEXT NOT NULL,
   host TEXT NOT NULL, opcompat TEXT NOT NULL, started TEXT NOT NULL, source TEXT NOT NULL
 );
-CREATE TABLE results (
-  probe TEXT NOT NULL REFERENCES probes(probe), target TEXT NOT NULL REFERENCES targets(target), run INTEGER NOT NULL REFERENCES runs(run),
-  version TEXT NOT NULL, current INTEGER NOT NULL, outcome TEXT NOT NULL, stage TEXT NOT NULL, placement TEXT NOT NULL, cause TEXT,
-  message TEXT NOT NULL, message_group TEXT NOT NULL, error_class TEXT NOT NULL, units TEXT NOT NULL, max_abs REAL, max_rel REAL,
-  tolerance TEXT NOT NULL, oracle TEXT NOT NULL, times_ms TEXT NOT NULL, attempts INTEGER NOT NULL, agreeing INTEGER NOT NULL,
-  stderr TEXT NOT NULL, started TEXT NOT NULL, PRIMARY KEY (probe, target, version)
+CREATE TABLE texts (text_id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE messages (message_id INTEGER PRIMARY KEY, message TEXT NOT NULL, message_group TEXT NOT NULL, error_class TEXT NOT NULL);
+CREATE TABLE measurements (
+  probe_id INTEGER NOT NULL REFERENCES probes(probe_id), release INTEGER NOT NULL REFERENCES releases(release),
+  run INTEGER NOT NULL REFERENCES runs(run), outcome TEXT NOT NULL, stage TEXT NOT NULL, placement TEXT NOT NULL,
+  cause_id INTEGER REFERENCES texts(text_id), message_id INTEGER REFERENCES messages(message_id), units_id INTEGER REFERENCES texts(text_id),
+  max_abs REAL, max_rel REAL, tolerance_id INTEGER REFERENCES texts(text_id), times_ms TEXT, attempts INTEGER NOT NULL,
+  agreeing INTEGER NOT NULL, stderr TEXT NOT NULL, PRIMARY KEY (probe_id, release)
 ) WITHOUT ROWID;
+CREATE TABLE spans (
+  probe_id INTEGER NOT NULL REFERENCES probes(probe_id), target TEXT NOT NULL REFERENCES targets(target), number INTEGER NOT NULL,
+  outcome TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, message_id INTEGER REFERENCES messages(message_id),
+  PRIMARY KEY (probe_id, target, number)
+) WITHOUT ROWID;
+CREATE TABLE contradictions (
+  kind TEXT NOT NULL, target TEXT NOT NULL REFERENCES targets(target), said TEXT NOT NULL, claim INTEGER REFERENCES claims(claim),
+  measured_on TEXT NOT NULL REFERENCES targets(target), probe_id INTEGER NOT NULL REFERENCES probes(probe_id), outcome TEXT NOT NULL
+);
 CREATE TABLE claims (
   claim INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), domain TEXT NOT NULL, op_type TEXT NOT NULL, status TEXT NOT NULL,
   "when" TEXT NOT NULL, limits TEXT NOT NULL, unchecked TEXT NOT NULL, note TEXT NOT NULL, runtime_op TEXT NOT NULL
 );
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX probes_operator ON probes (op_type, domain);
-CREATE INDEX results_target ON results (target, current, outcome);
+CREATE INDEX measurements_release ON measurements (release, outcome);
+CREATE INDEX spans_target ON spans (target, first);
 CREATE INDEX claims_operator ON claims (op_type, domain);
+CREATE VIEW results AS
+  SELECT p.probe, r.target, m.run, r.version, r.current, m.outcome, m.stage, m.placement, c.text AS cause,
+    coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group, coalesce(g.error_class, '') AS error_class,
+    u.text AS units, m.max_abs, m.max_rel, coalesce(t.text, '') AS tolerance, p.oracle, coalesce(m.times_ms, '{}') AS times_ms,
+    m.attempts, m.agreeing, m.stderr, n.started
+  FROM measurements m JOIN releases r USING (release) JOIN probes p USING (probe_id)
+    LEFT JOIN texts c ON c.text_id = m.cause_id LEFT JOIN messages g USING (message_id) LEFT JOIN texts u ON u.text_id = m.units_id
+    LEFT JOIN texts t ON t.text_id = m.tolerance_id LEFT JOIN runs n USING (run);
+CREATE VIEW changes AS
+  SELECT n.target, p.domain, p.op_type, p.probe, o.last AS after, n.first AS version, o.outcome AS before, n.outcome,
+    CASE WHEN n.outcome = 'pass' THEN 'fixed' WHEN o.outcome = 'pass' THEN 'broke' ELSE 'changed' END AS kind,
+    coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group
+  FROM spans n JOIN spans o ON o.probe_id = n.probe_id AND o.target = n.target AND o.number = n.number - 1
+    JOIN probes p ON p.probe_id = n.probe_id LEFT JOIN messages g ON g.message_id = n.message_id;
 CREATE VIEW support AS
   SELECT p.domain, p.op_type, r.target, r.version, COUNT(*) AS probes,
-    SUM(r.outcome = 'pass' AND r.placement <> 'fallback') AS passed, SUM(r.outcome = 'pass' AND r.placement = 'fallback') AS fell_back,
-    SUM(r.outcome = 'fail') AS failed, SUM(r.outcome = 'wrong') AS wrong, SUM(r.outcome = 'crash') AS crashed,
-    SUM(r.outcome = 'timeout') AS timed_out, 'measured' AS evidence
-  FROM results r JOIN probes p USING (probe) WHERE r.current AND r.outcome NOT IN ('broken', 'unavailable')
+    SUM(m.outcome = 'pass' AND m.placement <> 'fallback') AS passed, SUM(m.outcome = 'pass' AND m.placement = 'fallback') AS fell_back,
+    SUM(m.outcome = 'fail') AS failed, SUM(m.outcome = 'wrong') AS wrong, SUM(m.outcome = 'crash') AS crashed,
+    SUM(m.outcome = 'timeout') AS timed_out, t.evidence
+  FROM measurements m JOIN releases r USING (release) JOIN probes p USING (probe_id) JOIN targets t USING (target)
+  WHERE r.current AND m.outcome NOT IN ('broken', 'unavailable')
   GROUP BY p.domain, p.op_type, r.target
   UNION ALL
   SELECT domain, op_type, target, '' AS version, COUNT(*), SUM(status IN ('supported', 'folded')), 0, SUM(status = 'unsupported'), 0, 0, 0, 'claimed'
@@ -233,63 +281,37 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
 
     known = {p.digest: p for p in probes}
     every = list(read_runs(runs))
-    newest: dict[str, str] = {}
+    versions: dict[str, list[str]] = {}
     latest: dict[tuple[str, str, str], tuple[int, Result]] = {}
     stale = 0
     for number, (_, run, results) in enumerate(every, 1):
-        newest[run.target] = max(newest.get(run.target, "0"), run.version, key=order)
+        if run.version not in versions.setdefault(run.target, []):
+            versions[run.target].append(run.version)
         for result in results:
             if result.digest in known:
-                latest[known[result.digest].id, run.target, run.version] = (number, result)
+                latest[run.target, run.version, known[result.digest].id] = (number, result)
             else:
                 stale += 1
+    for listed in versions.values():
+        listed.sort(key=order)
+    stated = load_claims(claims)
     temporary = out.with_name(f"{out.name}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary.unlink(missing_ok=True)
     try:
         with sqlite3.connect(temporary) as db:
             db.executescript(f"PRAGMA page_size = 4096; PRAGMA user_version = {SCHEMA_VERSION};" + _SCHEMA)
-            _insert_targets(db, every, newest, measured_targets(), load_claims(claims))
-            oracles = {r.digest: r.oracle for _, r in latest.values() if r.oracle}
-            for p in sorted(known.values(), key=lambda p: p.id):
-                oracle, since = oracles.get(p.digest, ""), p.facts.get("since_version")
-                facts = json.dumps(p.facts, sort_keys=True)
-                row = (
-                    p.id,
-                    p.digest,
-                    p.family,
-                    p.domain,
-                    p.op_type,
-                    p.opset,
-                    since,
-                    int(p.context),
-                    oracle,
-                    int(oracle == "none"),
-                    facts,
-                    zlib.compress(p.model, 9),
-                )
-                db.execute(f"INSERT INTO probes VALUES ({','.join('?' * 12)})", row)
-            blame = _blame(latest, known, newest)
-            for (probe, target, version), (number, r) in sorted(latest.items()):
-                current = int(version == newest[target])
-                cause = blame.get((probe, target)) if current else None
-                times = json.dumps({k: round(v, 2) for k, v in sorted(r.times_ms.items()) if k not in ("start", "compare")})
-                words = r.stderr if r.outcome in ("crash", "timeout") else ""  # the others have a message; run files keep all
-                blamed = None if cause is None else json.dumps(cause, sort_keys=True)
-                values = (
-                    probe, target, number, version, current, r.outcome, r.stage, r.placement, blamed,
-                    r.message, group_message(r.message), r.error_class, json.dumps(r.units), r.max_abs, r.max_rel, r.tolerance, r.oracle,
-                    times, r.attempts, r.agreeing, words, r.started,
-                )  # fmt: skip
-                db.execute(f"INSERT INTO results VALUES ({','.join('?' * 22)})", values)
+            _insert_targets(db, every, {t: v[-1] for t, v in versions.items()}, measured_targets(), stated)
+            ids = _insert_probes(db, known.values(), {r.digest: r.oracle for _, r in latest.values() if r.oracle})
+            _insert_results(db, latest, versions, known, ids)
+            _insert_contradictions(db, latest, versions, known, ids, stated)
             about = {"schema_version": str(SCHEMA_VERSION), "newest_run": max((run.started for _, run, _ in every), default="")}
             db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(about.items()))
-            counts = {
-                "probes": len(known), "results": len(latest), "targets": db.execute("SELECT COUNT(*) FROM targets").fetchone()[0],
-                "claims": db.execute("SELECT COUNT(*) FROM claims").fetchone()[0],
-                "disputed probes": db.execute("SELECT COUNT(*) FROM probes WHERE disputed").fetchone()[0],
-                "results of probes no longer defined": stale,
-            }  # fmt: skip
+            counts = {"probes": len(known), "results": len(latest)}
+            for what in ("targets", "releases", "claims", "contradictions"):
+                counts[what] = db.execute(f"SELECT COUNT(*) FROM {what}").fetchone()[0]
+            counts["disputed probes"] = db.execute("SELECT COUNT(*) FROM probes WHERE disputed").fetchone()[0]
+            counts["results of probes no longer defined"] = stale
         db.execute("VACUUM")
         db.close()
         temporary.replace(out)
@@ -300,9 +322,17 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
     return counts
 
 
+Latest = Mapping[tuple[str, str, str], tuple[int, Result]]
+"""(target, version, probe id) -> (number of the run, the latest result)."""
+
+
+def _insert(db: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    for row in rows:
+        db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
+
+
 def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[str, str], declared: Mapping[str, Any], claims: list[Any]) -> None:
     rows: dict[str, tuple[Any, ...]] = {}
-    row_number = 0
     for header, _ in claims:
         runtime, device = header.target.split("/")
         source = f"{header.publisher}: {header.title} ({header.version}, {header.date})"
@@ -310,36 +340,120 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
             header.target, runtime, device, "claimed", header.version, "{}", header.about, json.dumps(header.aliases), header.requires,
             json.dumps(header.related), header.fallback, source, header.date,
         )  # fmt: skip
+    driven = []
     for number, (_, run, _) in enumerate(every, 1):
         runtime, device = run.target.split("/")
-        about = declared[run.target].ABOUT if run.target in declared else ""
-        aliases = json.dumps(list(declared[run.target].ALIASES) if run.target in declared else [])
+        driver = declared.get(run.target)
+        about, aliases, evidence = (getattr(driver, name, default) for name, default in (("ABOUT", ""), ("ALIASES", ()), ("EVIDENCE", "measured")))
         if run.version == newest[run.target]:
             rows[run.target] = (
-                run.target, runtime, device, "measured", run.version, options_key(run.options), about, aliases, None, "[]", None, "measured",
-                run.started,
+                run.target, runtime, device, evidence, run.version, options_key(run.options), about, json.dumps(list(aliases)), None, "[]", None,
+                evidence, run.started,
             )  # fmt: skip
         details = (options_key(run.packages), options_key(run.options), options_key(run.host), run.opcompat, run.started, run.source)
-        db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (number, run.target, run.version, *details))
-    for _, row in sorted(rows.items()):
-        db.execute(f"INSERT INTO targets VALUES ({','.join('?' * 13)})", row)
+        driven.append((number, run.target, run.version, *details))
+    _insert(db, "targets", (row for _, row in sorted(rows.items())))
+    _insert(db, "runs", driven)
+    number = 0
     for header, listed in claims:
         for c in listed:
-            row_number += 1
+            number += 1
             texts = (json.dumps(c.when, sort_keys=True), json.dumps(c.limits, sort_keys=True), c.unchecked, c.note, c.runtime_op)
-            db.execute("INSERT INTO claims VALUES (?,?,?,?,?,?,?,?,?,?)", (row_number, header.target, c.domain, c.op_type, c.status, *texts))
+            _insert(db, "claims", [(number, header.target, c.domain, c.op_type, c.status, *texts)])
 
 
-def _blame(
-    latest: Mapping[tuple[str, str, str], tuple[int, Result]], known: Mapping[str, Any], newest: Mapping[str, str]
-) -> dict[tuple[str, str], Any]:
+def _insert_probes(db: sqlite3.Connection, probes: Iterable[Any], oracles: Mapping[str, str]) -> dict[str, int]:
+    ids = {}
+    for number, p in enumerate(sorted(probes, key=lambda p: str(p.id)), 1):
+        ids[p.id] = number
+        oracle, since, facts = oracles.get(p.digest, ""), p.facts.get("since_version"), json.dumps(p.facts, sort_keys=True)
+        about = (p.digest, p.family, p.domain, p.op_type, p.opset, since, int(p.context), oracle, int(oracle == "none"), facts)
+        _insert(db, "probes", [(number, p.id, *about, zlib.compress(p.model, 9))])
+    return ids
+
+
+class _Kept:
+    """Rows that many results share, numbered in the order of their first use."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Any, int] = {}
+
+    def __call__(self, row: Any) -> int | None:
+        return self.numbers.setdefault(row, len(self.numbers) + 1) if row and any(row) else None
+
+
+def _insert_results(
+    db: sqlite3.Connection, latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any], ids: Mapping[str, int]
+) -> None:
+    """Insert results by (probe, release). What only an investigation needs of older versions (errors, times) stays in the run files."""
+    releases = {(t, v): number for number, (t, v) in enumerate(((t, v) for t in sorted(versions) for v in versions[t]), 1)}
+    listed = sorted(releases.items(), key=lambda item: item[1])
+    _insert(db, "releases", ((n, t, v, versions[t].index(v), int(v == versions[t][-1])) for (t, v), n in listed))
+    texts, messages = _Kept(), _Kept()
+    blame = _blame(latest, versions, known)
+    seen: dict[tuple[int, str], list[tuple[str, str, int | None]]] = {}
+    for target, numbers in versions.items():
+        for version in numbers:
+            for probe in ids:
+                if (found := latest.get((target, version, probe))) is None:
+                    continue
+                run, r = found
+                current = version == numbers[-1]
+                cause = blame.get((probe, target)) if current else None
+                message = messages((r.message, group_message(r.message), r.error_class))
+                times = json.dumps({k: round(v, 2) for k, v in sorted(r.times_ms.items()) if k not in ("start", "compare")}) if current else None
+                words = r.stderr if r.outcome in ("crash", "timeout") else ""  # the others have a message; run files keep all
+                _insert(db, "measurements", [(
+                    ids[probe], releases[target, version], run, r.outcome, r.stage, r.placement,
+                    None if cause is None else texts((json.dumps(cause, sort_keys=True),)), message, texts((json.dumps(r.units),)),
+                    r.max_abs if current else None, r.max_rel if current else None, texts((r.tolerance,)) if current else None, times,
+                    r.attempts, r.agreeing, words,
+                )])  # fmt: skip
+                if len(numbers) > 1 and r.outcome not in OWN_FAULT:
+                    seen.setdefault((ids[probe], target), []).append((version, r.outcome, message))
+    _insert(db, "texts", ((n, *row) for row, n in texts.numbers.items()))
+    _insert(db, "messages", ((n, *row) for row, n in messages.numbers.items()))
+    for (probe_id, target), measured in sorted(seen.items()):
+        spans: list[list[Any]] = []
+        for version, outcome, kept in measured:
+            if spans and spans[-1][0] == outcome:
+                spans[-1][2] = version
+            else:
+                spans.append([outcome, version, version, kept])
+        _insert(db, "spans", ((probe_id, target, number, *span) for number, span in enumerate(spans)))
+
+
+def _blame(latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return (probe, target) -> the facts blamed for a failure, over the newest version of each target."""
     groups: dict[tuple[str, str, str], list[Evidence]] = {}
-    for (probe, target, version), (_, result) in sorted(latest.items()):
-        if version == newest[target] and result.outcome not in OWN_FAULT:
+    for (target, version, probe), (_, result) in sorted(latest.items()):
+        if version == versions[target][-1] and result.outcome not in OWN_FAULT:
             p = known[result.digest]
             groups.setdefault((target, p.domain, p.op_type), []).append(Evidence(probe, p.facts, result.outcome, result.placement, p.context))
     return {(probe, target): cause for (target, _, _), group in groups.items() for probe, cause in causes(trusted(group)).items()}
+
+
+def _insert_contradictions(
+    db: sqlite3.Connection, latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any], ids: Mapping[str, int], claims: list[Any]
+) -> None:
+    """Insert where a document and a measurement of a comparable target disagree about one probe."""
+    number = 0
+    for header, listed in claims:
+        rows: dict[tuple[str, str], list[Claim]] = {}
+        for c in listed:
+            number += 1
+            rows.setdefault((c.domain, c.op_type), []).append(Claim(number, c.status, c.when, c.limits, c.unchecked, c.note, c.runtime_op))
+        kin = [t for t in sorted(versions) if t in header.related or t == header.target or t.startswith(f"{header.target}-")]
+        for p in sorted(known.values(), key=lambda p: str(p.id)) if kin else ():
+            said, claim = judge_claims(p.facts, rows.get((p.domain, p.op_type), ()), rows.get(("", "*"), ()))
+            if p.domain == "pattern" or said.verdict not in ("works", "breaks") or claim is None:
+                continue
+            for target in kin:
+                _, r = latest.get((target, versions[target][-1], p.id), (0, None))
+                if r is None or r.outcome in OWN_FAULT or (r.outcome == "pass") == (said.verdict == "works"):
+                    continue
+                kind = "documented, but it fails" if said.verdict == "works" else "not documented, but it works"
+                _insert(db, "contradictions", [(kind, header.target, said.reason, claim.row, target, ids[p.id], r.outcome)])
 
 
 # ---- reading the database ----------------------------------------------------------------------------------------------------------
@@ -372,10 +486,30 @@ class Detail:
     stage: str
     message: str
     started: str
+    history: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One probe whose outcome differs between two versions of a target; the message is of the version in which it does not pass."""
+
+    domain: str
+    op_type: str
+    probe: str
+    before: str
+    after: str
+    message: str
+    message_group: str
 
 
 Operator = tuple[str, str]
 """(domain, op_type)"""
+
+
+def _blamed(evidence: list[Evidence]) -> list[Evidence]:
+    """Return evidence with the facts to blame, which the database keeps for newest versions only."""
+    found = causes(evidence)
+    return [replace(e, cause=found[e.probe]) if e.bad else e for e in evidence]
 
 
 class Base:
@@ -392,7 +526,7 @@ class Base:
                 age = "older" if found < SCHEMA_VERSION else "newer"
                 cure = "rebuild it with `opcompat build`" if found < SCHEMA_VERSION else "upgrade opcompat"
                 raise StoreError(f"{path} has the {age} schema {found}, this opcompat reads {SCHEMA_VERSION}: {cure}")
-            self.db.execute("SELECT 1 FROM targets, probes, results, claims LIMIT 1")
+            self.db.execute("SELECT 1 FROM targets, probes, measurements, spans, claims LIMIT 1")
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -420,23 +554,42 @@ class Base:
             found[target] = Target(target, evidence, newest, about, names, requires, kin, fallback, source, last_run)
         return found
 
+    def versions(self) -> dict[str, list[str]]:
+        """Return target -> versions with results, oldest first."""
+        found: dict[str, list[str]] = {}
+        for target, version in self._rows("SELECT target, version FROM releases ORDER BY target, position"):
+            found.setdefault(target, []).append(version)
+        return found
+
     def evidence(self, op_types: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, Operator], list[Evidence]]:
-        """Return (target, operator) -> evidence of the newest version; the probes of one operator share their facts objects."""
+        """Return (target, operator) -> evidence; the probes of one operator share their facts objects.
+
+        targets: names as given back in the keys, `ort/cpu` for the newest version, `ort/cpu@1.20.1` for that one.
+        """
         if not op_types or not targets:
             return {}
-        ops, names = ",".join("?" * len(op_types)), ",".join("?" * len(targets))
+        ops = ",".join("?" * len(op_types))
+        releases: dict[int, list[str]] = {}
+        old: set[str] = set()
+        for release, target, version, current in self._rows("SELECT release, target, version, current FROM releases"):
+            named = [name for name in ((target, f"{target}@{version}") if current else (f"{target}@{version}",)) if name in targets]
+            if named:
+                releases[release] = named
+                old.update(() if current else named)
         probes = {
-            r[0]: ((r[1], r[2]), json.loads(r[3]), bool(r[4]))
-            for r in self._rows(f"SELECT probe, domain, op_type, facts, context FROM probes WHERE op_type IN ({ops})", *op_types)
+            r[0]: (r[1], (r[2], r[3]), json.loads(r[4]), bool(r[5]))
+            for r in self._rows(f"SELECT probe_id, probe, domain, op_type, facts, context FROM probes WHERE op_type IN ({ops})", *op_types)
         }
-        sql = f"""SELECT r.probe, r.target, r.outcome, r.placement, r.cause FROM results r JOIN probes p USING (probe)
-                  WHERE r.current AND p.op_type IN ({ops}) AND r.target IN ({names}) AND r.outcome NOT IN ('broken', 'unavailable')"""
+        sql = f"""SELECT m.probe_id, m.release, m.outcome, m.placement, c.text
+                  FROM probes p JOIN measurements m USING (probe_id) LEFT JOIN texts c ON c.text_id = m.cause_id
+                  WHERE p.op_type IN ({ops}) AND m.release IN ({",".join(map(str, releases))}) AND m.outcome NOT IN ('broken', 'unavailable')"""
         found: dict[tuple[str, Operator], list[Evidence]] = {}
-        for probe, target, outcome, placement, cause in self._rows(sql, *op_types, *targets):
-            operator, facts, context = probes[probe]
-            blamed = json.loads(cause) if cause is not None else None
-            found.setdefault((target, operator), []).append(Evidence(probe, facts, outcome, placement, context, blamed))
-        return {key: trusted(group) for key, group in found.items()}
+        for probe_id, release, outcome, placement, cause in self._rows(sql, *op_types):
+            probe, operator, facts, context = probes[probe_id]
+            one = Evidence(probe, facts, outcome, placement, context, json.loads(cause) if cause is not None else None)
+            for name in releases[release]:
+                found.setdefault((name, operator), []).append(one)
+        return {key: _blamed(trusted(group)) if key[0] in old else trusted(group) for key, group in found.items()}
 
     def claims(self, op_types: Sequence[str]) -> dict[tuple[str, Operator], list[Claim]]:
         """Return (target, operator) -> rows of documents; rows about every operator are under ("", "*")."""
@@ -450,9 +603,34 @@ class Base:
         return found
 
     def details(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Detail]:
-        """Return (probe, target) -> what to cite of its newest result."""
-        sql = "SELECT probe, target, version, outcome, stage, message, started FROM results WHERE probe = ? AND target = ? AND current"
-        return {pair: Detail(*row) for pair in pairs for row in self._rows(sql, *pair)}
+        """Return (probe, target or target@version) -> what to cite of its result."""
+        sql = """SELECT probe, target, version, outcome, stage, message, started FROM results
+                 WHERE probe = ? AND target = ? AND (version = ? OR (? = '' AND current))"""
+        found = {}
+        for probe, name in pairs:
+            target, _, version = name.partition("@")
+            for row in self._rows(sql, probe, target, version, version):
+                found[probe, name] = Detail(*(*row, self.history(probe, target)))
+        return found
+
+    def history(self, probe: str, target: str) -> str:
+        """Say how a probe fared over the measured versions of a target: `pass up to 1.20.1, fail from 1.22.1 on`; empty for a single version."""
+        sql = "SELECT outcome, first, last FROM spans JOIN probes USING (probe_id) WHERE probe = ? AND target = ? ORDER BY number"
+        spans = self._rows(sql, probe, target)
+        if len(spans) < 2:
+            return f"{spans[0][0]} in every version from {spans[0][1]} to {spans[0][2]}" if spans and spans[0][1] != spans[0][2] else ""
+        middle = [f"{outcome} from {first} to {last}" if first != last else f"{outcome} in {first}" for outcome, first, last in spans[1:-1]]
+        return ", ".join([f"{spans[0][0]} up to {spans[0][2]}", *middle, f"{spans[-1][0]} from {spans[-1][1]} on"])
+
+    def compare(self, target: str, old: str, new: str) -> list[Change]:
+        """Return the probes whose outcome differs between two versions of a target, and is a fact in both."""
+        sql = """SELECT p.domain, p.op_type, p.probe, o.outcome, n.outcome, coalesce(g.message, ''), coalesce(g.message_group, '')
+                 FROM releases ro JOIN measurements o ON o.release = ro.release JOIN releases rn ON rn.target = ro.target
+                   JOIN measurements n ON n.release = rn.release AND n.probe_id = o.probe_id JOIN probes p ON p.probe_id = o.probe_id
+                   LEFT JOIN messages g ON g.message_id = CASE WHEN n.outcome = 'pass' THEN o.message_id ELSE n.message_id END
+                 WHERE ro.target = ? AND ro.version = ? AND rn.version = ? AND o.outcome <> n.outcome
+                   AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable') ORDER BY 1, 2, 3"""
+        return [Change(*row) for row in self._rows(sql, target, old, new)]
 
     def patterns(self) -> list[tuple[str, bytes]]:
         """Return (pattern name, serialized model) of every pattern to look for in models, smallest first; names with a slash are not for that."""

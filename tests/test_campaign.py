@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from conftest import result
 
 from opcompat import campaign, store
@@ -13,13 +12,12 @@ from opcompat.probe import Probe
 from opcompat.runtimes import fake
 
 
-def test_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conv_probes: list[Probe]) -> None:
+def test_due(tmp_path: Path, conv_probes: list[Probe]) -> None:
     first, second, third = conv_probes[:3]
 
     def due(probes: list[Probe], **changed: Any) -> list[str]:
         runtime = type("Changed", (fake.Runtime,), {"PACKAGES": {"demo": "1.0"}, **changed})
-        monkeypatch.setattr(campaign, "measured_targets", lambda: {"fake/cpu": runtime})
-        (work,) = campaign.plan(["fake/cpu"], probes, tmp_path)
+        (work,) = campaign.plan([("fake/cpu", runtime)], probes, tmp_path)
         assert work.unavailable and len(work.probes) + work.recorded == len(probes)
         return [p.id for p in work.probes]
 

@@ -15,14 +15,36 @@ def all_runtimes() -> dict[str, Any]:
     return {c.NAME: c for c in classes}
 
 
+def releases(runtime: Any) -> dict[str, Any]:
+    """Return version -> class for every version of a runtime that its file knows to drive, newest first."""
+    made = [runtime]
+    for changes in getattr(runtime, "OLDER", ()):
+        made.append(type("Runtime", (runtime,), {**changes, "__module__": runtime.__module__}))
+    return {version(r): r for r in made}
+
+
+def version(runtime: Any) -> str:
+    """Return the version that results of a runtime are recorded under: that of its first package."""
+    return next(iter(runtime.PACKAGES.values()), "")
+
+
 def measured_targets() -> dict[str, Any]:
     """Return every target that a runtime file declares -> the class that drives it; hidden ones (oracles, the fake) left out."""
     return {target: c for c in all_runtimes().values() if not c.HIDDEN for target in c.TARGETS}
 
 
-def select(patterns: list[str]) -> list[str]:
-    """Return the measured targets that globs or runtime names choose, in declared order; all of them for no pattern."""
-    everything = list(measured_targets())
-    if not patterns:
-        return everything
-    return [t for t in everything if any(fnmatchcase(t, p) or t.split("/")[0] == p for p in patterns)]
+def select(patterns: list[str]) -> list[tuple[str, Any]]:
+    """Return (target, class) for globs or runtime names, in declared order; all targets for no pattern.
+
+    `ort/cpu@1.20.1` chooses an older version and `ort@*` every version; without @ it is the newest.
+    """
+    chosen = []
+    for target, runtime in measured_targets().items():
+        for number, release in releases(runtime).items():
+            for pattern in patterns or ["*"]:
+                name, at, wanted = pattern.partition("@")
+                of_version = fnmatchcase(number, wanted) if at else release is runtime
+                if of_version and target in release.TARGETS and (fnmatchcase(target, name) or target.split("/")[0] == name):
+                    chosen.append((target, release))
+                    break
+    return chosen

@@ -17,6 +17,7 @@ class Runtime:
     REVISION = 1  # raise it when this file changes what it measures: its results are then due again
     PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
     PACKAGES: dict = {}  # package -> pinned version; the first one names the runtime's version
+    OLDER = ()  # attributes that differ for versions of the past, newest first: ({"PACKAGES": {...}}, ...)
     LICENCE = ""  # what a user must accept before the environment is installed
     SIZE_MB = 0  # of the environment on disk
     NEEDS = ""  # hardware or system software without which it is unavailable

@@ -3,7 +3,9 @@
 https://docs.opencv.org/5.x/d6/d0f/group__dnn.html
 """
 
+import os
 import re
+from importlib.metadata import version
 
 import numpy as np
 
@@ -19,21 +21,33 @@ class Runtime:
     REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"opencv-python-headless": "5.0.0.93"}
+    OLDER = tuple(
+        {"PACKAGES": {"opencv-python-headless": release, "numpy": numpy}, "TARGETS": {"opencv/cpu": {"engine": ""}}}
+        for release, numpy in (
+            ("4.14.0.94", "2.2.6"),
+            ("4.12.0.88", "2.2.6"),
+            ("4.11.0.86", "1.26.4"),
+            ("4.10.0.84", "1.26.4"),
+            ("4.8.1.78", "1.26.4"),
+            ("4.7.0.72", "1.26.4"),
+            ("4.5.5.64", "1.26.4"),
+        )
+    )
     LICENCE = ""
     SIZE_MB = 211
     NEEDS = ""
     TARGETS = {"opencv/cpu": {"engine": "ENGINE_NEW"}, "opencv/cpu-classic": {"engine": "ENGINE_CLASSIC"}}
-    ABOUT = "OpenCV 5 dnn on the CPU; the new engine, and the classic engine as a target of its own."
+    ABOUT = "OpenCV dnn on the CPU: from 5 on its new engine; the classic one, the only one before, is a target of its own."
 
     def __init__(self, options):
+        os.environ["OPENCV_LOG_LEVEL"] = "INFO"  # the reason of an empty network is told there only
         import cv2
 
         self.cv2, self.options = cv2, options
         cv2.setNumThreads(1)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_INFO)  # the reason of an empty network is told there only
 
     def versions(self):
-        return {"opencv-python-headless": Runtime.PACKAGES["opencv-python-headless"], "opencv": self.cv2.__version__}
+        return {"opencv-python-headless": version("opencv-python-headless"), "opencv": self.cv2.__version__}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         dnn = self.cv2.dnn
@@ -41,7 +55,8 @@ class Runtime:
             if dtype in ("string", "bfloat16", "int4", "uint4") or dtype.startswith("float8"):
                 raise CannotFeed("the Python binding passes no %s" % dtype)
         stage("load")
-        net = dnn.readNetFromONNX(model, engine=getattr(dnn, self.options["engine"]))
+        engine = {"engine": getattr(dnn, self.options["engine"])} if self.options["engine"] else {}  # before 5 there was one
+        net = dnn.readNetFromONNX(model, **engine)
         if net.empty():
             raise RuntimeError("readNetFromONNX returned an empty network without an exception")
         stage("run")

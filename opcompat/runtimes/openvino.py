@@ -17,6 +17,15 @@ class Runtime:
     REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"openvino": "2026.4.1"}
+    OLDER = (
+        {"PACKAGES": {"openvino": "2026.1.0"}},
+        {"PACKAGES": {"openvino": "2025.4.1"}},
+        {"PACKAGES": {"openvino": "2025.1.0"}},
+        {"PACKAGES": {"openvino": "2024.6.0"}},
+        {"PACKAGES": {"openvino": "2024.2.0", "numpy": "1.26.4"}},
+        {"PACKAGES": {"openvino": "2023.3.0", "numpy": "1.26.4"}},
+        {"PACKAGES": {"openvino": "2023.0.2", "numpy": "1.24.4"}},
+    )
     LICENCE = ""
     SIZE_MB = 180
     NEEDS = ""
@@ -29,11 +38,14 @@ class Runtime:
     def __init__(self, options):
         import openvino
 
-        self.ov, self.options = openvino, options
-        self.core = openvino.Core()
+        # before 2023.1 everything was in a module of its own
+        self.ov, self.options = openvino if hasattr(openvino, "Core") else __import__("openvino.runtime").runtime, options
+        self.core = self.ov.Core()
+        names = {"bfloat16": "bf16", "float8e4m3fn": "f8e4m3", "float8e5m2": "f8e5m2", "string": "string"}
+        self.kinds = {dtype: getattr(self.ov.Type, name) for dtype, name in names.items() if hasattr(self.ov.Type, name)}
 
     def versions(self):
-        return {"openvino": self.ov.__version__.split("-")[0]}
+        return {"openvino": self.ov.get_version().split("-")[0]}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, **self.options["config"]}
@@ -50,23 +62,22 @@ class Runtime:
         made = []
         for index in range(len(compiled.outputs)):
             tensor = request.get_output_tensor(index)
-            kind = tensor.element_type
-            if kind == self.ov.Type.string:
+            dtype = next((d for d, kind in self.kinds.items() if kind == tensor.element_type), "")
+            if dtype == "string":
                 made.append(np.asarray(tensor.str_data, dtype=object))
-            elif kind == self.ov.Type.bf16:
-                made.append((np.array(tensor.data).view(np.uint16), "bfloat16"))
-            elif kind in (self.ov.Type.f8e4m3, self.ov.Type.f8e5m2):
-                made.append((np.array(tensor.data).view(np.uint8), "float8e4m3fn" if kind == self.ov.Type.f8e4m3 else "float8e5m2"))
+            elif dtype:
+                made.append((np.array(tensor.data).view(np.uint16 if dtype == "bfloat16" else np.uint8), dtype))
             else:
                 made.append(np.array(tensor.data))
         return made, {"placement": "native", "units": ["CPU"]}
 
     def tensor(self, array, dtype):
-        kinds = {"bfloat16": self.ov.Type.bf16, "float8e4m3fn": self.ov.Type.f8e4m3, "float8e5m2": self.ov.Type.f8e5m2}
-        if dtype in kinds:
-            made = self.ov.Tensor(kinds[dtype], self.ov.Shape(list(array.shape)))
+        if dtype == "string" and dtype in self.kinds:
+            return self.ov.Tensor(array.astype(str))
+        if dtype in self.kinds:
+            made = self.ov.Tensor(self.kinds[dtype], self.ov.Shape(list(array.shape)))
             made.data.view(array.dtype)[...] = array
             return made
-        if dtype in ("int4", "uint4", "float8e4m3fnuz", "float8e5m2fnuz"):
+        if dtype in ("string", "int4", "uint4") or dtype.startswith("float8"):
             raise CannotFeed("the Python binding takes no %s input" % dtype)
-        return self.ov.Tensor(array.astype(str)) if dtype == "string" else self.ov.Tensor(np.asarray(array, order="C"))
+        return self.ov.Tensor(np.asarray(array, order="C"))

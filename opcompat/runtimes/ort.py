@@ -14,6 +14,15 @@ class Runtime:
     REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"onnxruntime": "1.32.0"}
+    OLDER = (
+        {"PACKAGES": {"onnxruntime": "1.28.0"}},
+        {"PACKAGES": {"onnxruntime": "1.24.4"}},
+        {"PACKAGES": {"onnxruntime": "1.22.1"}},
+        {"PACKAGES": {"onnxruntime": "1.20.1"}},
+        {"PACKAGES": {"onnxruntime": "1.18.1", "numpy": "1.26.4"}},
+        {"PACKAGES": {"onnxruntime": "1.17.3", "numpy": "1.26.4"}},
+        {"PACKAGES": {"onnxruntime": "1.15.1", "numpy": "1.26.4"}},
+    )
     LICENCE = ""
     SIZE_MB = 76
     NEEDS = ""
@@ -44,6 +53,8 @@ class Runtime:
     def value(self, array, dtype):
         numbers = {"bfloat16": 16, "float8e4m3fn": 17, "float8e4m3fnuz": 18, "float8e5m2": 19, "float8e5m2fnuz": 20}
         if dtype in numbers:
+            if not hasattr(self.ort.OrtValue, "ortvalue_from_numpy_with_onnx_type"):
+                raise CannotFeed("the Python binding of this version takes no %s input" % dtype)
             return self.ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, numbers[dtype])
         if dtype in ("int4", "uint4"):
             raise CannotFeed("the Python binding takes no %s input" % dtype)

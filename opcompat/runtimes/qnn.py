@@ -34,6 +34,10 @@ class Runtime:
     REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"onnxruntime-qnn": "2.7.0", "onnxruntime": "1.32.0"}
+    OLDER = (
+        {"PACKAGES": {"onnxruntime-qnn": "2.5.0", "onnxruntime": "1.28.0"}},
+        {"PACKAGES": {"onnxruntime-qnn": "2.3.0", "onnxruntime": "1.26.0"}},
+    )
     LICENCE = "Qualcomm AI Stack License (the QNN libraries inside the onnxruntime-qnn wheel; see its Qualcomm_LICENSE file)"
     SIZE_MB = 464
     NEEDS = ""
