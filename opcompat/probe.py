@@ -260,14 +260,14 @@ def single_op(
     if context:
         first = next(iter(inputs))
         channels = feeds[first].shape[1]
-        values[0] = graph("Conv", first, const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(1.5)))
+        values[0] = graph("Conv", first, const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(1.5)), kernel_shape=[1, 1])
     made = graph(op_type, *values, outputs=outputs, domain=domain, mark=True, **attributes)
     ends = [made] if outputs == 1 else list(made)
     domains = {domain: 1} if domain else None
     if context:
         alone = finish(graph, feeds, ends, opset, dynamic, domains)
         channels = alone.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-        ends[0] = graph("Conv", ends[0], const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(0.75)))
+        ends[0] = graph("Conv", ends[0], const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(0.75)), kernel_shape=[1, 1])
     proto = finish(graph, feeds, ends, opset, dynamic, domains, output_dtypes, output_shapes)
     suffix = ",between=Conv" if context else ""
     return Probe(f"{family}/{op_type}:{name}{suffix}", family, proto, feeds, graph.marked, "", context, tolerance, answer)

@@ -82,6 +82,7 @@ def _window(view: View, weights: str | None) -> None:
     kernel, strides, dilations, pads, auto_pad = view.take("kernel_shape", "strides", "dilations", "pads", "auto_pad")
     if not kernel and weights and (shape := view.shape(weights)):
         kernel = list(shape[2:])
+        view.facts["kernel_shape.present"] = False  # what exporters leave out is rare, and refused by some
     if kernel and all(isinstance(k, int) for k in kernel):
         view.facts["kernel.max"] = max(kernel)
         view.facts["kernel.even"] = any(k % 2 == 0 for k in kernel)

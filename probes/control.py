@@ -57,7 +57,10 @@ BRANCHES: dict[str, tuple[Make, Make]] = {
     "pass": (lambda g: g("Add", "X", "X"), lambda g: g("Identity", "X")),
     "differ in size": (lambda g: g("Concat", "X", "X", axis=0), lambda g: g("Identity", "X")),
     "nested": (nested, lambda g: g("Neg", "X")),
-    "convolve": (lambda g: g("Conv", "X", const(data(2, 2, 1, 1))), lambda g: g("Conv", "X", const(data(2, 2, 1, 1, seed=1)))),
+    "convolve": (
+        lambda g: g("Conv", "X", const(data(2, 2, 1, 1)), kernel_shape=[1, 1]),
+        lambda g: g("Conv", "X", const(data(2, 2, 1, 1, seed=1)), kernel_shape=[1, 1]),
+    ),
     "two outputs": (lambda g: [g("Add", "X", "X"), g("Exp", "X")], lambda g: [g("Neg", "X"), g("Abs", "X")]),
 }
 

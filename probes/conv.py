@@ -7,7 +7,7 @@ from opcompat.probe import Const, Probe, data, describe, pairwise, single_op, va
 FAMILY = "conv"
 BASE = {
     "rank": 2, "group": 1, "kernel": 3, "stride": 1, "dilation": 1, "pads": "symmetric", "bias": True, "weights": "constant", "dtype": "float32",
-    "dynamic": "none", "opset": 17,
+    "dynamic": "none", "opset": 17, "kernel_shape": True,
 }  # fmt: skip
 CIN, COUT = 8, 16
 
@@ -36,7 +36,7 @@ def conv(f: dict, context: bool = False) -> Probe:
             "W": weight if f["weights"] == "computed" else Const(weight),
             "B": Const(data(out, dtype=f["dtype"])) if f["bias"] else None,
         },
-        opset=f["opset"], dynamic=dynamic, context=context, kernel_shape=kernel,
+        opset=f["opset"], dynamic=dynamic, context=context, kernel_shape=kernel if f["kernel_shape"] else None,
         strides=[f["stride"]] * n if f["stride"] != 1 else None, dilations=[d] * n if d != 1 else None,
         group=group if group != 1 else None, **attributes,
     )  # fmt: skip
@@ -51,6 +51,7 @@ def probes() -> Iterator[Probe]:
     single = vary(
         BASE, kernel=[1, 2, 5, 7, 11, (1, 3), (3, 5)], stride=[3, 4], bias=[False], weights=["computed"],
         dtype=["float16", "bfloat16", "float64"], dynamic=["batch", "spatial"], opset=[7, 11, 13, 22],
+        kernel_shape=[False],
     )  # fmt: skip
     for f in [*pairwise(BASE, **wide), *single]:
         if f["dtype"] == "bfloat16":

@@ -70,7 +70,11 @@ def box_decode(g: Graph, f: dict) -> str:
         sides = "X"
         if f["form"] == "distribution":  # the expected distance over 4 bins a side
             bins = g("Transpose", g("Reshape", "X", const([0, 4, 4, 8])), perm=[0, 2, 1, 3])
-            sides = g("Reshape", g("Conv", g("Softmax", bins, axis=1), Const(np.arange(4, dtype=np.float32).reshape(1, 4, 1, 1))), const([0, 4, 8]))
+            sides = g(
+                "Reshape",
+                g("Conv", g("Softmax", bins, axis=1), Const(np.arange(4, dtype=np.float32).reshape(1, 4, 1, 1)), kernel_shape=[1, 1]),
+                const([0, 4, 8]),
+            )
         return from_distances(g, f, sides)
     if f["form"] == "centre to corners":
         x, y, w, h = apart(g, f, "X", [1, 1, 1, 1])
