@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from opcompat import __version__, env, oracle, runner
-from opcompat.outcome import Result, Run
+from opcompat.outcome import OWN_FAULT, Outcome, Result, Run
 from opcompat.probe import Probe
 from opcompat.runtimes import version
-from opcompat.store import RunWriter, host, options_key, recorded
+from opcompat.store import RunWriter, host, options_key, recorded, version_order
+
+MANY, SHARE = 30, 0.05
+"""So many verdicts that flip from one version to the next, if they are more than this share, raise an alarm."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Work:
     recorded: int
     stale: int
     """Results kept of other options or probes than today's."""
+    before: tuple[str, Mapping[str, Outcome]] = ("", {})
+    """The newest version recorded so far and digest -> outcome, for a version that is newer still."""
     unavailable: str = ""
 
     @property
@@ -47,12 +52,17 @@ def plan(targets: Sequence[tuple[str, Any]], probes: Sequence[Probe], runs: Path
         pins = ", ".join(f"{k} {v}" for k, v in runtime.PACKAGES.items())
         number = version(runtime)
         found = env.find(runtime)
-        have = done.get((name, number, options_key(recorded_options(runtime, name))), set())
+        have = done.get((name, number, options_key(recorded_options(runtime, name))), {})
         due = tuple(p for p in probes if again or p.digest not in have)
         known = sum(p.digest in have for p in probes)
         kept = sum(len(digests) for (target, at, _), digests in done.items() if (target, at) == (name, number))
+        newest = max((at for target, at, _ in done if target == name and at != number), key=version_order, default="")
+        before: tuple[str, dict[str, Outcome]] = (newest, {})
+        if newest and version_order(number) > version_order(newest):
+            for (target, at, _), outcomes in done.items():
+                before[1].update(outcomes if (target, at) == (name, newest) else {})
         reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}@{number}"
-        work.append(Work(name, runtime, number, due, known, kept - known, reason))
+        work.append(Work(name, runtime, number, due, known, kept - known, before, reason))
     return work
 
 
@@ -63,8 +73,12 @@ def run(
     oracle_progress: Callable[[int, int], None],
     jobs: int = 2,
     timeout: float = 60.0,
+    expect_changes: bool = False,
 ) -> dict[str, str]:
-    """Run what is due, `jobs` targets at a time. Return target@version -> reason for those that turned out to be unavailable.
+    """Run what is due, `jobs` targets at a time. Return target@version -> reason for those that are unavailable or were stopped.
+
+    A version newer than all recorded is stopped when many verdicts flip at once against the newest: mostly it is the environment or the
+    adapter that changed (`expect_changes`: go on). What was recorded stays.
 
     progress(target@version, result) is called for each result, and with None when a target is finished.
     """
@@ -95,12 +109,22 @@ def run(
                 __version__,
                 datetime.now(UTC).isoformat(timespec="seconds"),
             )
+            flips = common = 0
             with RunWriter(about, runs) as writer:
                 for probe, raw, attempts, agreeing in target.raw(w.probes):
                     result = runner.to_result(probe, raw, settled(probe), options.get("precision"), attempts, agreeing)
                     writer.write(result)
                     progress(w.name, result)
                     if stop.is_set():
+                        return
+                    if {result.outcome, was := w.before[1].get(result.digest, "broken")}.isdisjoint(OWN_FAULT):
+                        common += 1
+                        flips += (result.outcome == "pass") != (was == "pass")
+                    if flips >= MANY and flips > SHARE * common and not expect_changes:
+                        unavailable[w.name] = (
+                            f"stopped: {flips} of {common} verdicts differ from {w.before[0]}; look at them with `opcompat diff` after "
+                            "`opcompat build`, and if they are real, go on with --expect-changes"
+                        )
                         return
                 writer.pack()
         progress(w.name, None)

@@ -170,11 +170,18 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
 @click.option("--sample", default=1, show_default=True, type=click.IntRange(1), help="Only every Nth probe of each family, to try things out.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Targets probed side by side.")
 @click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0.1), help="Seconds without an answer that count as a timeout.")
-def probe(targets: tuple[str, ...], families: tuple[str, ...], due: bool, sample: int, jobs: int, timeout: float) -> None:
-    """Run probes on installed runtimes and record what happens. Stop it at any time: it goes on from there."""
+@click.option("--latest", is_flag=True, help="Ask the package index for newer versions, install and probe them, and print what changed.")
+@click.option("--expect-changes", is_flag=True, help="Go on where many verdicts of a new version differ from the last.")
+def probe(
+    targets: tuple[str, ...], families: tuple[str, ...], due: bool, sample: int, jobs: int, timeout: float, latest: bool, expect_changes: bool
+) -> None:
+    """Run probes on installed runtimes and record what happens. Stop it at any time: it goes on from there.
+
+    TARGET may name a version that opcompat knows to drive: ort/cpu@1.20.1, or ort@* for all of them.
+    """
     from opcompat import probing
 
-    raise SystemExit(probing.main(targets, families, due, sample, jobs, timeout))
+    raise SystemExit(probing.main(targets, families, due, sample, jobs, timeout, latest, expect_changes))
 
 
 @app.command()
@@ -198,6 +205,21 @@ def build(out: Path | None) -> None:
     with waiting("building"):
         counts = store.build(out or store.database_path(), store.runs_folder(), store.data_folder() / "claims", probes.load())
     print(", ".join(f"{n} {what}" for what, n in counts.items()))
+
+
+@app.command()
+@click.argument("target")
+@click.argument("old")
+@click.argument("new")
+@click.option("--format", "-f", "style", default="text", show_default=True, type=click.Choice(["text", "json"]))
+def diff(target: str, old: str, new: str, style: str) -> None:
+    """What changed on TARGET between versions OLD and NEW (1.17 stands for the newest 1.17.x): `opcompat diff ort/cpu 1.17 1.32`."""
+    from opcompat import diff as differ
+    from opcompat.store import Base, database_path
+
+    with Base(database_path()) as base:
+        found = differ.diff(base, target, old, new)
+    print("\n".join(differ.lines(*found)) if style == "text" else differ.to_json(*found))
 
 
 @app.command()

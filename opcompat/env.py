@@ -82,7 +82,19 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
     return Environment(where / python, packages)
 
 
-def _uv(*arguments: str) -> str:
+def latest(runtime: Any) -> Any:
+    """Return the runtime as a class of the newest versions the package index offers, or itself if that is it. Raises EnvError."""
+    if not runtime.PACKAGES:
+        return runtime
+    asked = "\n".join(runtime.PACKAGES)
+    listed = _uv("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--python-version", runtime.PYTHON, "-", text=asked)
+    packages = dict(line.strip().split("==") for line in listed.splitlines() if "==" in line)
+    newest = {name: packages.get(name, pinned) for name, pinned in runtime.PACKAGES.items()}
+    same = next(iter(newest.values())) == next(iter(runtime.PACKAGES.values()))
+    return runtime if same else type("Runtime", (runtime,), {"PACKAGES": newest, "__module__": runtime.__module__})
+
+
+def _uv(*arguments: str, text: str = "") -> str:
     binary = shutil.which("uv")
     with contextlib.suppress(ImportError, FileNotFoundError):
         import uv
@@ -91,7 +103,7 @@ def _uv(*arguments: str) -> str:
     if binary is None:
         raise EnvError("uv is missing: pip install 'opcompat[probe]'")
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, env=environment)
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, env=environment, input=text)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise EnvError(" ".join(lines[-3:])[:400] or f"uv {arguments[0]} failed")

@@ -1,18 +1,21 @@
 """`opcompat probe` and `opcompat status`: a campaign with its progress on the terminal."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opcompat import campaign, probe, store
+from opcompat import campaign, env, probe, store
+from opcompat import diff as differ
 from opcompat.checker import CheckError
 from opcompat.outcome import Result
 from opcompat.probe import Probe
-from opcompat.runtimes import measured_targets, select
+from opcompat.runtimes import measured_targets, select, version
 
 
 def _chosen(patterns: Sequence[str]) -> list[tuple[str, Any]]:
@@ -35,12 +38,51 @@ def _probes(families: Sequence[str], sample: int) -> list[Probe]:
     return [p for members in by_family.values() for p in members[::sample]]
 
 
-def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int, jobs: int, timeout: float) -> int:
-    """Run what is due; return the exit code: 0, or 2 where nothing chosen could run."""
+def _newest(chosen: Sequence[tuple[str, Any]], console: Console) -> list[tuple[str, Any]]:
+    """Exchange runtimes for the newest versions the package index has, installed; say so, and why where that cannot be done."""
+    found: dict[Any, Any] = {}
+    for _, runtime in chosen:
+        if runtime not in found:
+            found[runtime] = runtime
+            with console.status(f"looking for a newer {runtime.NAME}"):
+                try:
+                    newest = env.latest(runtime)
+                    env.install(newest)
+                    found[runtime] = newest
+                except env.EnvError as error:
+                    console.print(f"{runtime.NAME}: {error}", style="yellow", highlight=False, markup=False)
+            console.print(
+                f"{runtime.NAME}: {version(found[runtime])}" + (" is the newest" if found[runtime] is runtime else " is new"), highlight=False
+            )
+    return [(target, found[runtime]) for target, runtime in chosen]
+
+
+def _print_changes(work: Sequence[campaign.Work], probes: Sequence[Probe], console: Console) -> int:
+    """Print what changed in each new version against the one before it, from the run files; return how many verdicts flipped."""
+    flips = 0
+    with tempfile.TemporaryDirectory() as folder, console.status("comparing versions"):
+        store.build(Path(folder) / "compat.db", store.runs_folder(), store.data_folder() / "claims", probes)
+        with store.Base(Path(folder) / "compat.db") as base:
+            for w in work:
+                versions = base.versions().get(w.target, [])
+                if w.before[0] and w.version in versions:
+                    found = differ.diff(base, w.target, w.before[0], w.version)
+                    flips += sum(differ.kind(c) != "changed" for c in found[-1])
+                    Console().print("\n".join(differ.lines(*found)), highlight=False, markup=False, soft_wrap=True)
+    return flips
+
+
+def main(
+    targets: Sequence[str], families: Sequence[str], due: bool, sample: int, jobs: int, timeout: float, latest: bool, expect_changes: bool
+) -> int:
+    """Run what is due; return the exit code: 0, 1 where a new version (`latest`) changed a verdict, 2 where nothing chosen could run."""
     console = Console(stderr=True)
     chosen = _chosen(targets)
+    if latest:
+        chosen = _newest(chosen, console)
     with console.status("loading probes"):
-        work = campaign.plan(chosen, _probes(families, sample), store.runs_folder(), again=not due)
+        probes = _probes(families, sample)
+        work = campaign.plan(chosen, probes, store.runs_folder(), again=not due)
     counts: dict[str, Counter[str]] = {w.name: Counter() for w in work}
     columns = (
         TextColumn("{task.description}"),
@@ -61,11 +103,12 @@ def main(targets: Sequence[str], families: Sequence[str], due: bool, sample: int
                 bars.update(tasks[target], advance=1, note=text)
 
         unavailable = campaign.run(
-            work, store.runs_folder(), note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout
+            work, store.runs_folder(), note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout, expect_changes
         )
     for target, reason in unavailable.items():
         console.print(f"{target}: unavailable: {reason}", style="yellow", highlight=False, markup=False)
-    return 2 if len(unavailable) == len(work) else 0
+    flips = _print_changes(work, probes, console) if latest else 0
+    return 2 if len(unavailable) == len(work) else int(flips > 0)
 
 
 def status(every: bool) -> None:

@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opcompat.outcome import OWN_FAULT, Result, Run
+from opcompat.outcome import OWN_FAULT, Outcome, Result, Run
 from opcompat.predict import Claim, Evidence, causes, judge_claims, trusted
 
 SCHEMA_VERSION = 2
@@ -86,7 +87,7 @@ class RunWriter:
 
     def __init__(self, run: Run, folder: Path):
         stamp = re.sub(r"[^0-9T]", "", run.started)
-        self.path = folder / run.target.replace("/", "_") / f"{run.version}_{stamp}_{os.getpid()}.jsonl"
+        self.path = folder / run.target.replace("/", "_") / f"{run.version}_{stamp}_{os.getpid()}_{time.monotonic_ns():x}.jsonl"
         self.run, self.descriptor = run, -1
 
     def write(self, result: Result) -> None:
@@ -172,13 +173,23 @@ def options_key(options: Mapping[str, Any]) -> str:
     return json.dumps(options, sort_keys=True)
 
 
-def recorded(folder: Path) -> dict[tuple[str, str, str], set[str]]:
-    """Return (target, version, options) -> digests of the probes that have a final result there."""
-    done: dict[tuple[str, str, str], set[str]] = {}
+def recorded(folder: Path) -> dict[tuple[str, str, str], dict[str, Outcome]]:
+    """Return (target, version, options) -> digest -> outcome of the probes that have a final result there."""
+    done: dict[tuple[str, str, str], dict[str, Outcome]] = {}
     for _, run, results in read_runs(folder):
-        keys = done.setdefault((run.target, run.version, options_key(run.options)), set())
-        keys.update(r.digest for r in results if r.outcome != "unavailable")
+        keys = done.setdefault((run.target, run.version, options_key(run.options)), {})
+        keys.update({r.digest: r.outcome for r in results if r.outcome != "unavailable"})
     return done
+
+
+def version_order(version: str) -> tuple[Any, str]:
+    """Sort key for version strings; what is no version comes first."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(version), version
+    except InvalidVersion:
+        return Version("0"), version
 
 
 # ---- building the database ---------------------------------------------------------------------------------------------------------
@@ -260,7 +271,7 @@ def group_message(message: str) -> str:
     """Return a message with names, numbers and addresses blanked, so that equal refusals fall together."""
     text = re.sub(r"0x[0-9a-fA-F]+|/[\w./+-]+|'[^']*'|\"[^\"]*\"", "_", message)
     text = re.sub(r"\b\w*_?v?\d+_\d+\b|\b[A-Z]\w+_\d+\b|\d+(\.\d+)?(e[+-]?\d+)?", "#", text)
-    return re.sub(r"\s+", " ", text)[:200]
+    return re.sub(r"\s+", " ", text)[:300]
 
 
 def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[str, int]:
@@ -268,16 +279,8 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
 
     Results of probes that are no longer defined are left out (and counted). Raises StoreError, leaving the old file in place.
     """
-    from packaging.version import InvalidVersion, Version
-
     from opcompat.claims import load as load_claims
     from opcompat.runtimes import measured_targets
-
-    def order(version: str) -> tuple[Any, str]:
-        try:
-            return Version(version), version
-        except InvalidVersion:
-            return Version("0"), version
 
     known = {p.digest: p for p in probes}
     every = list(read_runs(runs))
@@ -293,7 +296,7 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
             else:
                 stale += 1
     for listed in versions.values():
-        listed.sort(key=order)
+        listed.sort(key=version_order)
     stated = load_claims(claims)
     temporary = out.with_name(f"{out.name}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -622,15 +625,17 @@ class Base:
         middle = [f"{outcome} from {first} to {last}" if first != last else f"{outcome} in {first}" for outcome, first, last in spans[1:-1]]
         return ", ".join([f"{spans[0][0]} up to {spans[0][2]}", *middle, f"{spans[-1][0]} from {spans[-1][1]} on"])
 
-    def compare(self, target: str, old: str, new: str) -> list[Change]:
-        """Return the probes whose outcome differs between two versions of a target, and is a fact in both."""
-        sql = """SELECT p.domain, p.op_type, p.probe, o.outcome, n.outcome, coalesce(g.message, ''), coalesce(g.message_group, '')
-                 FROM releases ro JOIN measurements o ON o.release = ro.release JOIN releases rn ON rn.target = ro.target
+    def compare(self, target: str, old: str, new: str) -> tuple[int, list[Change]]:
+        """Return how many probes have facts in both versions of a target, and those whose outcome differs."""
+        sql = """FROM releases ro JOIN measurements o ON o.release = ro.release JOIN releases rn ON rn.target = ro.target
                    JOIN measurements n ON n.release = rn.release AND n.probe_id = o.probe_id JOIN probes p ON p.probe_id = o.probe_id
                    LEFT JOIN messages g ON g.message_id = CASE WHEN n.outcome = 'pass' THEN o.message_id ELSE n.message_id END
-                 WHERE ro.target = ? AND ro.version = ? AND rn.version = ? AND o.outcome <> n.outcome
-                   AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable') ORDER BY 1, 2, 3"""
-        return [Change(*row) for row in self._rows(sql, target, old, new)]
+                 WHERE ro.target = ? AND ro.version = ? AND rn.version = ?
+                   AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable')"""
+        columns = "p.domain, p.op_type, p.probe, o.outcome, n.outcome, coalesce(g.message, ''), coalesce(g.message_group, '')"
+        ((common,),) = self._rows(f"SELECT COUNT(*) {sql}", target, old, new)
+        changed = self._rows(f"SELECT {columns} {sql} AND o.outcome <> n.outcome ORDER BY 1, 2, 3", target, old, new)
+        return common, [Change(*row) for row in changed]
 
     def patterns(self) -> list[tuple[str, bytes]]:
         """Return (pattern name, serialized model) of every pattern to look for in models, smallest first; names with a slash are not for that."""

@@ -37,7 +37,8 @@ class Runtime:
     SIZE_MB = 211
     NEEDS = ""
     TARGETS = {"opencv/cpu": {"engine": "ENGINE_NEW"}, "opencv/cpu-classic": {"engine": "ENGINE_CLASSIC"}}
-    ABOUT = "OpenCV dnn on the CPU: from 5 on its new engine; the classic one, the only one before, is a target of its own."
+    ABOUT = "OpenCV dnn on the CPU: its new engine; the classic one is a target of its own. Before 5 there was one, with float32 values only."
+    ASIDE = ("blob data type = ",)  # the binding of older versions passes no such array
 
     def __init__(self, options):
         os.environ["OPENCV_LOG_LEVEL"] = "INFO"  # the reason of an empty network is told there only
@@ -61,13 +62,27 @@ class Runtime:
             raise RuntimeError("readNetFromONNX returned an empty network without an exception")
         stage("run")
         for name, array in inputs.items():
-            net.setInput(np.asarray(array, order="C"), name)
+            array = np.asarray(array, order="C")
+            # before 4.11 the binding takes the last of three dimensions for the channels of an image, unless told not to
+            net.setInput(array if engine else self.cv2.Mat(array, wrap_channels=False), name)
         made = net.forward(outputs)  # by name: the classic engine re-sorts unnamed outputs
         if any(m is None for m in made):
             raise CannotFeed("the Python binding gives None for an empty output")
         if any(dtypes[name] == "uint8" and m.dtype == np.int8 for name, m in zip(outputs, made)):
             raise CannotFeed("this engine gives int8 for a uint8 output")
-        return [np.asarray(m) for m in made], {"placement": "native", "units": ["CPU"]}
+        if engine:
+            return [np.asarray(m) for m in made], {"placement": "native", "units": ["CPU"]}
+        kinds = [np.dtype(dtypes[name]) for name in outputs]
+        inexact = {"CPU, %s held as %s" % (kind, m.dtype) for kind, m in zip(kinds, made) if m.dtype != kind}
+        return [self.meant(np.asarray(m), kind) for m, kind in zip(made, kinds)], {"placement": "native", "units": sorted(inexact) or ["CPU"]}
+
+    def meant(self, array, kind):
+        """Before 5 every value is a float32, so 1.0 is what a bool or an integer may be; what no `kind` can be stays as it is."""
+        if array.dtype != np.float32 or array.dtype == kind:
+            return array
+        with np.errstate(all="ignore"):
+            cast = array.astype(kind)
+        return cast if kind.kind == "f" or np.array_equal(cast.astype(np.float32), array) else array
 
     def explain(self, error, log):
         """The exception may be a bare `Unknown C++ exception`; the reason is then on stderr."""
