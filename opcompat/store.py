@@ -446,7 +446,9 @@ def _insert_contradictions(
         for c in listed:
             number += 1
             rows.setdefault((c.domain, c.op_type), []).append(Claim(number, c.status, c.when, c.limits, c.unchecked, c.note, c.runtime_op))
-        kin = [t for t in sorted(versions) if t in header.related or t == header.target or t.startswith(f"{header.target}-")]
+        device = header.target.split("/")[1]
+        named = {t for t in versions if t == header.target or t.startswith(f"{header.target}-")}
+        kin = sorted(named | {t for t in header.related if t in versions and t.split("/")[1].split("-")[0] == device})
         for p in sorted(known.values(), key=lambda p: str(p.id)) if kin else ():
             said, claim = judge_claims(p.facts, rows.get((p.domain, p.op_type), ()), rows.get(("", "*"), ()))
             if p.domain == "pattern" or said.verdict not in ("works", "breaks") or claim is None:
