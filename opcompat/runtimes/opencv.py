@@ -63,8 +63,9 @@ class Runtime:
         stage("run")
         for name, array in inputs.items():
             array = np.asarray(array, order="C")
-            # before 4.11 the binding takes the last of three dimensions for the channels of an image, unless told not to
-            net.setInput(array if engine else self.cv2.Mat(array, wrap_channels=False), name)
+            if not engine:  # all values are float32; before 4.11 the binding takes the last of three dimensions for channels unless told not to
+                array = self.cv2.Mat(array if array.dtype.kind == "f" else array.astype(np.float32), wrap_channels=False)
+            net.setInput(array, name)
         made = net.forward(outputs)  # by name: the classic engine re-sorts unnamed outputs
         if any(m is None for m in made):
             raise CannotFeed("the Python binding gives None for an empty output")
