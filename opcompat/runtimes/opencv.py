@@ -64,7 +64,7 @@ class Runtime:
         for name, array in inputs.items():
             array = np.asarray(array, order="C")
             if not engine:  # all values are float32; before 4.11 the binding takes the last of three dimensions for channels unless told not to
-                array = self.cv2.Mat(array if array.dtype.kind == "f" else array.astype(np.float32), wrap_channels=False)
+                array = self.cv2.Mat(array.astype(np.float32), wrap_channels=False)
             net.setInput(array, name)
         made = net.forward(outputs)  # by name: the classic engine re-sorts unnamed outputs
         if any(m is None for m in made):
