@@ -1,5 +1,6 @@
 """The vocabulary of a measurement: stages, outcomes, placements, and what one probe on one target left behind. Standard library only."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -58,3 +59,10 @@ class Run:
     opcompat: str
     started: str
     source: str = "measured"
+
+
+def group_message(message: str) -> str:
+    """Return a message with names, numbers and addresses blanked, so that equal refusals fall together."""
+    text = re.sub(r"0x[0-9a-fA-F]+|/[\w./+-]+|'[^']*'|\"[^\"]*\"", "_", message)
+    text = re.sub(r"\b\w*_?v?\d+_\d+\b|\b[A-Z]\w+_\d+\b|\d+(\.\d+)?(e[+-]?\d+)?", "#", text)
+    return re.sub(r"\s+", " ", text)[:300]

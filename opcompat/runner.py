@@ -22,13 +22,16 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from opcompat.compare import Reference, is_quantised, judge
-from opcompat.outcome import STAGES, Outcome, Placement, Result, Stage
+from opcompat.outcome import STAGES, Outcome, Placement, Result, Stage, group_message
 from opcompat.probe import Array, Const, Graph, Probe, const, finish
 
 WORKER = Path(__file__).parent / "worker.py"
 RUNTIMES = Path(__file__).parent / "runtimes"
 AHEAD = 4
 """Jobs written before their turn, so that the child never waits for the parent."""
+
+SPREAD = 3
+"""A refusal in the same words of so many operators may come from a process that is spoilt."""
 
 
 class Unavailable(Exception):
@@ -175,6 +178,7 @@ class Target:
     def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = 60.0):
         self.runtime, self.options, self.python, self.timeout = runtime, dict(options), python, timeout
         self.scratch = scratch_folder()
+        self.numbers = itertools.count()
         self.versions: dict[str, str] = {}
         self.child_python = ""
         self.import_ms = 0.0
@@ -208,16 +212,34 @@ class Target:
 
         Some runtimes corrupt the heap and die later: a probe that passes alone after its turn ended the child is run again followed by the
         canary, then its predecessor is. Whoever kills the process a second time is yielded (the predecessor once more) as the crash.
+        Others live on and refuse whatever comes: where one refusal meets several operators, it is tried once more alone. If a fresh process
+        takes what this one refused, all since the first such refusal are run alone and yielded once more, and the process ends.
         """
         todo = deque(probes)
+        genuine: set[str] = set()
         while todo:
             previous: Probe | None = None
+            answered: list[Probe] = []
+            refused: dict[str, list[int]] = {}
             with self.start() as child:
                 for probe, raw in self._batch(child, todo):
                     if raw.outcome not in ("crash", "timeout"):
                         yield probe, raw, 1, 1
                         previous = probe
-                        continue
+                        answered.append(probe)
+                        words = group_message(raw.message)
+                        if raw.outcome != "fail" or words in genuine:
+                            continue
+                        where = refused.setdefault(words, [])
+                        where.append(len(answered) - 1)
+                        if len({answered[i].op_type for i in where}) < SPREAD:
+                            continue
+                        if self.alone([probe])[-1].outcome == "fail":
+                            genuine.add(words)
+                            continue
+                        for doubted in answered[where[0] :]:
+                            yield doubted, self.alone([doubted])[-1], 2, 1
+                        break
                     again = self.alone([probe])[-1]
                     if again.outcome == raw.outcome:
                         yield probe, replace(again, stderr=raw.stderr or again.stderr), 2, 2
@@ -254,11 +276,10 @@ class Target:
 
     def _batch(self, child: Child, todo: deque[Probe]) -> Iterator[tuple[Probe, Raw]]:
         """Feed one child until todo is empty or it goes silent; probes are taken off todo as they finish."""
-        counter = itertools.count()
         sent: deque[tuple[int, Probe]] = deque()
         while todo:
             while len(sent) < min(AHEAD, len(todo)):
-                number = next(counter)
+                number = next(self.numbers)
                 child.send(number, todo[len(sent)])
                 sent.append((number, todo[len(sent)]))
             number, probe = sent[0]

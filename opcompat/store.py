@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opcompat.outcome import OWN_FAULT, Outcome, Result, Run
+from opcompat.outcome import OWN_FAULT, Outcome, Result, Run, group_message
 from opcompat.predict import Claim, Evidence, causes, judge_claims, trusted
 
 SCHEMA_VERSION = 2
@@ -265,13 +265,6 @@ CREATE VIEW support AS
   SELECT domain, op_type, target, '' AS version, COUNT(*), SUM(status IN ('supported', 'folded')), 0, SUM(status = 'unsupported'), 0, 0, 0, 'claimed'
   FROM claims GROUP BY domain, op_type, target;
 """
-
-
-def group_message(message: str) -> str:
-    """Return a message with names, numbers and addresses blanked, so that equal refusals fall together."""
-    text = re.sub(r"0x[0-9a-fA-F]+|/[\w./+-]+|'[^']*'|\"[^\"]*\"", "_", message)
-    text = re.sub(r"\b\w*_?v?\d+_\d+\b|\b[A-Z]\w+_\d+\b|\d+(\.\d+)?(e[+-]?\d+)?", "#", text)
-    return re.sub(r"\s+", " ", text)[:300]
 
 
 def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The parent and its children, driven with the fake runtime: crashes, hangs, refusals, poisoned neighbours, canaries."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def test_a_probe_that_corrupts_the_process_is_blamed_for_its_neighbours_death() 
     assert ("victim", "pass", "compare", 2, 2) in found
     assert found[-2][:3] == ("poisoner", "crash", "run") or ("poisoner", "crash", "run", 2, 2) in found
     assert found[-1][:2] == ("later", "pass")
+
+
+def test_a_process_that_refuses_whatever_comes_is_not_believed() -> None:
+    probes = [replace(relu(n), focus=None, pattern=n) for n in ("one", "spoiler", "two", "three", "four", "five")]
+    found = drive(probes, {"spoiler": "spoil"})
+    last = {name: (outcome, attempts) for name, outcome, _, attempts, _ in found}
+    assert last == {"one": ("pass", 1), "spoiler": ("pass", 1), "two": ("pass", 2), "three": ("pass", 2), "four": ("pass", 2), "five": ("pass", 1)}
+
+
+def test_a_refusal_that_many_operators_share_is_tried_once_more_and_believed() -> None:
+    probes = [replace(relu(n), focus=None, pattern=n) for n in ("one", "two", "three", "four")]
+    assert drive(probes, {"probe": "refuse"}) == [(p.id, "fail", "load", 1, 1) for p in probes]
 
 
 def test_outputs_come_back_whole() -> None:

@@ -13,6 +13,7 @@ import pytest
 from conftest import record, result
 
 from opcompat import store
+from opcompat.outcome import group_message
 from opcompat.probe import Probe
 from opcompat.store import Base, StoreError
 
@@ -124,5 +125,5 @@ def test_a_full_disk_is_one_sentence(conv_probes: list[Probe], tmp_path: Path, m
 
 
 def test_messages_fall_into_groups() -> None:
-    one, two = (store.group_message(f"Node 'conv_{i}' at 0x7f{i}: expected {i} inputs, /tmp/x{i}/m.onnx") for i in (1, 22))
+    one, two = (group_message(f"Node 'conv_{i}' at 0x7f{i}: expected {i} inputs, /tmp/x{i}/m.onnx") for i in (1, 22))
     assert one == two and "expected" in one

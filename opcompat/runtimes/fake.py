@@ -56,5 +56,7 @@ class Runtime:
             time.sleep(3600)
         if name == "refuse":
             raise RuntimeError("fake: no kernel for this")
+        if name == "spoil":  # all that follow are refused
+            self.options["acts"] = {"probe": "refuse"}
         if name == "poison":  # the next probe dies, not this one
             self.options["acts"] = {"probe": "crash"}
