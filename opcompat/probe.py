@@ -48,6 +48,8 @@ class Probe:
     tolerance: Tolerance | None = None
     answer: Answer | None = None
     """Reference outputs in numpy, for what the oracles get wrong."""
+    expected: tuple[Array, ...] | None = None
+    """Outputs that the source of the probe demands: one oracle more."""
     dispute: str = ""
     """Why no answer is right beyond doubt, where the standard leaves it open: such a probe convicts nobody."""
 
