@@ -128,7 +128,21 @@ def _ways(row: Coverage) -> str:
 def print_text(rows: Sequence[Coverage], console: Console) -> None:
     """Print a line per operator, then what nothing reaches."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("operator", "probes", "node tests", "versions", "dtypes", "ranks", "dynamic", "batch", "empty", "inputs", "attributes", "QDQ", "Convs"):
+    for heading in (
+        "operator",
+        "probes",
+        "node tests",
+        "versions",
+        "dtypes",
+        "ranks",
+        "dynamic",
+        "batch",
+        "empty",
+        "inputs",
+        "attributes",
+        "QDQ",
+        "Convs",
+    ):
         table.add_column(heading, overflow="fold")
     for r in rows:
         name = r.op_type if not r.domain else f"{r.domain}:{r.op_type}"

@@ -1,7 +1,8 @@
-"""ONNX's own node tests of one node with tensors in and out: no factor varies on purpose, but every operator has some, parameters fed at run time included.
+"""ONNX's own node tests of one node with tensors in and out. No factor varies on purpose, but every operator has some, and all inputs (axes, shapes,
+scales too) are fed at run time.
 
-They come with the installed onnx package, where every test runs at import; what they make is kept in the cache, by onnx's version and by this file. Their expected
-outputs are a third oracle, their tolerance is their own. https://github.com/onnx/onnx/blob/main/docs/OnnxBackendTest.md
+They come with the installed onnx package, where every test runs at import; what they make is kept in the cache, by onnx's version and by this file.
+Their expected outputs are a third oracle, their tolerance is their own. https://github.com/onnx/onnx/blob/main/docs/OnnxBackendTest.md
 """
 
 import contextlib
@@ -27,6 +28,7 @@ UNFED = {"int4", "uint4", "int2", "uint2", "float4e2m1", "float8e8m0"}
 """Dtypes that runtimes' Python bindings neither take nor give."""
 RANDOM = ("test_bernoulli", "test_training_dropout")
 CERTAIN = ("test_training_dropout_zero_ratio",)
+LOCALISED = ("test_strnormalizer_export_monday",)
 
 
 def reason(name: str, proto: onnx.ModelProto) -> str:
@@ -42,6 +44,8 @@ def reason(name: str, proto: onnx.ModelProto) -> str:
         return "dtypes of less than a byte, or float8e8m0, go in or come out"
     if name.startswith(RANDOM) and not name.startswith(CERTAIN):
         return "the outputs are random"
+    if name.startswith(LOCALISED) and "nochangecase" not in name:
+        return "locales of the machine decide"
     return ""
 
 
@@ -62,7 +66,7 @@ def unpacked(held: list[Any], value: onnx.ValueInfoProto) -> Array:
 
 def extracted() -> dict[str, Any]:
     """Run onnx's tests: {"cases": [name, tolerances, model, inputs, outputs], "left out": reason -> count}. Takes 10 to 20 seconds."""
-    print(f"opcompat: making the node tests of onnx {onnx.__version__}, once: some 10 s", file=sys.stderr)
+    sys.stderr.write(f"opcompat: making the node tests of onnx {onnx.__version__}, once: some 10 s\n")
     state, cases, left = np.random.get_state(), [], Counter[str]()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
