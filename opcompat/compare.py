@@ -92,7 +92,7 @@ def judge(
         if dtype.startswith(("int", "uint")) and np.dtype(np_dtype(dtype)).itemsize == 8:
             difference = np.abs(np.where(array > want, array - want, want - array)[~odd].astype(np.float64))
         else:
-            difference = np.abs(left - right)[~odd]
+            difference = np.abs(left[~odd] - right[~odd])
         largest = float(np.max(np.abs(right[~odd])))
         error = float(np.max(difference))
         allowed = absolute + relative * largest
