@@ -122,7 +122,9 @@ def grouped(f: dict) -> Probe:
     inputs |= {"key": None if f["packed"] else k, "value": None if f["packed"] else v}
     inputs |= {n: data(2, kv, before, width, dtype=dtype, seed=s) if before else None for s, n in ((5, "past_key"), (6, "past_value"))}
     inputs |= {"seqlens_k": np.array([total - 1] * 2, np.int32), "total_sequence_length": const(total, "int32")}
-    inputs |= {n: Const(t.astype(np_dtype(dtype))) if f["rotary"] else None for n, t in (("cos_cache", np.cos(angles)), ("sin_cache", np.sin(angles)))}
+    inputs |= {
+        n: Const(t.astype(np_dtype(dtype))) if f["rotary"] else None for n, t in (("cos_cache", np.cos(angles)), ("sin_cache", np.sin(angles)))
+    }
 
     def turned(x: Array) -> Array:
         if not f["rotary"]:
@@ -147,7 +149,11 @@ def grouped(f: dict) -> Probe:
         return [made.swapaxes(1, 2).reshape(2, length, -1), key, value]
 
     shapes = [(2, length, heads * width), (2, kv, total, width), (2, kv, total, width)]
-    free = " ".join(n for n in ("query", "key", "value", "past_key", "past_value", "seqlens_k") if inputs[n] is not None) if f["dynamic"] == "batch" else ""
+    free = (
+        " ".join(n for n in ("query", "key", "value", "past_key", "past_value", "seqlens_k") if inputs[n] is not None)
+        if f["dynamic"] == "batch"
+        else ""
+    )
     given = {
         "num_heads": heads, "kv_num_heads": kv, "do_rotary": 1 if f["rotary"] else None, "local_window_size": f["window"] or None,
         "softcap": f["softcap"] or None, "scale": None if f["scale"] == "default" else f["scale"],

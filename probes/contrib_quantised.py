@@ -18,8 +18,9 @@ QUANTUM = Tolerance(1.01, 0, "one output quantum")
 DYNAMIC = Tolerance(0.05, 0.01, "inputs are quantised to 8 bits, and runtimes round halves differently")
 
 
-def microsoft(op: str, name: str, inputs: Inputs, compute: Callable[..., Array], dtype: str, free: str = "", outputs: int = 1,
-    **attributes: Any) -> Probe:
+def microsoft(
+    op: str, name: str, inputs: Inputs, compute: Callable[..., Array], dtype: str, free: str = "", outputs: int = 1, **attributes: Any
+) -> Probe:
     """compute takes all inputs by name, integers as int64 and floats as float64; dtype is that of the result. free names the inputs with N rows."""
     fixed = {k: v.array if isinstance(v, Const) else v for k, v in inputs.items()}
     tolerance = attributes.pop("tolerance", QUANTUM if "int" in dtype else None)
@@ -260,8 +261,12 @@ def table(bits: int, zero: bool, axis: int) -> Probe:
     packed = (whole[:, ::2] | whole[:, 1::2] << 4) if bits == 4 else whole
     scales, zeros = data(6, 2, low=0.01, high=0.03, seed=1), data(6, 2, dtype="uint8", low=4, high=12, seed=2)
     kept = (zeros[:, ::2] | zeros[:, 1::2] << 4) if bits == 4 else zeros
-    inputs: Inputs = {"data": Const(packed), "indices": np.array([[0, 3], [5, 2]], np.int64), "scales": Const(scales),
-        "zeros": Const(kept) if zero else None}
+    inputs: Inputs = {
+        "data": Const(packed),
+        "indices": np.array([[0, 3], [5, 2]], np.int64),
+        "scales": Const(scales),
+        "zeros": Const(kept) if zero else None,
+    }
 
     def compute(indices: Array, **rest: Any) -> Array:
         start = zeros.astype(float) if zero else np.full((6, 2), 2.0 ** (bits - 1))
@@ -381,9 +386,7 @@ def probes() -> Iterator[Probe]:
     yield from layers()
     yield from pairs()
     yield from edges()
-    for f in vary(
-        BLOCKS, bits=[8], block=[32], zero=["given"], bias=[True], K=[40], rank=[2], dtype=["float16"], level=[4], dynamic=["batch"]
-    ):
+    for f in vary(BLOCKS, bits=[8], block=[32], zero=["given"], bias=[True], K=[40], rank=[2], dtype=["float16"], level=[4], dynamic=["batch"]):
         yield blocks(f)
     yield blocks({**BLOCKS, "zero": "given", "bits": 8})
     for bits in (4, 8):

@@ -9,8 +9,19 @@ import numpy as np
 from opcompat.probe import Answer, Array, Const, Probe, data, describe, np_dtype, single_op, vary
 
 FAMILY = "newest"
-CODES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "float16": 10, "float64": 11, "uint32": 12,
-    "bfloat16": 16}
+CODES = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "uint16": 4,
+    "int16": 5,
+    "int32": 6,
+    "int64": 7,
+    "float16": 10,
+    "float64": 11,
+    "uint32": 12,
+    "bfloat16": 16,
+}
 SCATTER = {"mode": "linear", "axis": -2, "indices": "computed", "update": 2, "rank": 4, "dtype": "float32", "dynamic": "none", "opset": 24}
 PRODUCT = {"axis": 1, "form": "constant", "exclusive": 0, "reverse": 0, "rank": 3, "dtype": "float32", "dynamic": "none", "opset": 26}
 CONVOLUTION = {"activation": "none", "bias": True, "past": True, "length": 5, "kernel": 4, "dtype": "float32", "dynamic": "none", "opset": 27}
@@ -105,8 +116,12 @@ def convolution(f: dict) -> Probe:
         y = y / (1 + np.exp(-y)) if f["activation"] != "none" else y
         return [y.astype(x.dtype), line[:, :, line.shape[2] - k + 1 :].astype(x.dtype)]
 
-    inputs: dict[str, Array | Const | None] = {"X": x, "W": Const(weight), "B": Const(bias) if f["bias"] else None,
-        "past": past if f["past"] else None}
+    inputs: dict[str, Array | Const | None] = {
+        "X": x,
+        "W": Const(weight),
+        "B": Const(bias) if f["bias"] else None,
+        "past": past if f["past"] else None,
+    }
     arrays = {"X": x, "past": past} if f["past"] else {"X": x}
     return single_op(
         FAMILY, "CausalConvWithState", describe(CONVOLUTION, f), inputs, opset=f["opset"], outputs=2, dynamic=free(f, **arrays), answer=answer,
@@ -177,8 +192,9 @@ def probes() -> Iterator[Probe]:
     ):  # fmt: skip
         yield product(f)
     yield product({**PRODUCT, "exclusive": 1, "reverse": 1})
-    for f in vary(CONVOLUTION, activation=["silu", "swish"], bias=[False], past=[False], length=[1, 2], kernel=[2], dtype=["float16"],
-        dynamic=["batch"]):
+    for f in vary(
+        CONVOLUTION, activation=["silu", "swish"], bias=[False], past=[False], length=[1, 2], kernel=[2], dtype=["float16"], dynamic=["batch"]
+    ):
         yield convolution(f)
     for f in vary(
         LINEAR, rule=["linear", "gated", "delta"], heads=[4], kv_heads=[1], decay=["per key dimension"], past=[False], length=[1], scale=[0.5],

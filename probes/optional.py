@@ -12,8 +12,9 @@ FAMILY = "optional"
 FLOAT = helper.make_tensor_type_proto(TensorProto.FLOAT, [3, 4])
 
 
-def declared(op: str, name: str, make: Any, feeds: dict[str, Array], kind: int, dims: list[int | str], opset: int, answer: Answer,
-    **free: Any) -> Probe:
+def declared(
+    op: str, name: str, make: Any, feeds: dict[str, Array], kind: int, dims: list[int | str], opset: int, answer: Answer, **free: Any
+) -> Probe:
     """onnx infers no shape through optionals and sequences: it is declared."""
     graph = Graph()
     made = make(graph)
@@ -69,7 +70,8 @@ def probes() -> Iterator[Probe]:
 
     yield declared("OptionalHasElement", "input=absent", absent, one, 1, [3, 4], 18, lambda v: [v["X"]])
     for inputs in (1, 2):
-        wanted: Answer = (lambda v: [np.concatenate([-v["X"], -v["Y"]])]) if inputs == 1 else (lambda v: [np.concatenate([v["X"] ** 2,
-            v["Y"] * v["X"]])])
+        wanted: Answer = (
+            (lambda v: [np.concatenate([-v["X"], -v["Y"]])]) if inputs == 1 else (lambda v: [np.concatenate([v["X"] ** 2, v["Y"] * v["X"]])])
+        )
         name = "base" if inputs == 1 else "additional input"
         yield declared("SequenceMap", name, lambda g, n=inputs: mapped(g, n), {"X": x, "Y": y}, 1, [6, 4], 17, wanted)

@@ -69,8 +69,13 @@ def normalised() -> Iterator[Probe]:
 
 def matched() -> Iterator[Probe]:
     words = texts("cat", "scat", "Cat", "c4t", "", "cat\n", shape=(2, 3))
-    cases = {"literal": ("cat", "100000"), "class": ("[a-z]+", "110000"), "optional": ("s?cat", "110000"), "anything": ("[^\\n]*", "111110"),
-        "empty": ("", "000010")}
+    cases = {
+        "literal": ("cat", "100000"),
+        "class": ("[a-z]+", "110000"),
+        "optional": ("s?cat", "110000"),
+        "anything": ("[^\\n]*", "111110"),
+        "empty": ("", "000010"),
+    }
     for name, (expression, wanted) in cases.items():
         hits = np.array([c == "1" for c in wanted]).reshape(words.shape)
         yield one("RegexFullMatch", name, {"X": words}, [hits], pattern=expression)
