@@ -155,8 +155,8 @@ def print_text(rows: Sequence[Coverage], console: Console) -> None:
         table.add_row(name, *cells, "x" if r.quantised else "", "x" if r.context else "")
     console.print(table)
     console.print(
-        "\nversions: covered of all. inputs: those given in more than one way (constant, computed, absent). attributes: those with more than one value,"
-        " of all given. batch: more than one row. empty: a size of 0. QDQ: in a quantised island. Convs: between two Convs."
+        "\nversions: covered of all. inputs: those given in more than one way (constant, computed, absent). attributes: those with more than one"
+        " value, of all given. batch: more than one row. empty: a size of 0. QDQ: in a quantised island. Convs: between two Convs."
     )
     console.print("\n" + ", ".join(f"{n} {what}" for what, n in summary(rows).items()))
     for name, why in unreached(rows).items():

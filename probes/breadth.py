@@ -1,6 +1,6 @@
-"""One plain node per operator, then one change at a time that the operator's own family leaves out: rarer dtypes (double, bfloat16, narrow and unsigned
-integers, bool, strings), the versions that old and new exporters write, no element at all (as where a detector finds nothing), no dimension, one
-element, high ranks, several images, a long axis.
+"""One plain node per operator with one change at a time that the operator's own family leaves out: rarer dtypes (double, bfloat16, narrow and
+unsigned integers, bool, strings), the versions that old and new exporters write, no element at all (as where a detector finds nothing), no dimension,
+one element, high ranks, several images, a long axis.
 
 The unchanged node stands in the operator's own family. A dtype is tried at opset 17 or, where that came later, at the first opset that has it.
 """
@@ -146,7 +146,10 @@ def dropped(x: Array, opset: int) -> tuple[Inputs, dict[str, Any]]:
     return {"X": x}, {"ratio": 0.3} if opset < 12 else {}
 
 
-UNARY = "Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Elu Erf Floor HardSigmoid HardSwish LeakyRelu Log Mish Reciprocal Round Selu Sin Sinh Softplus Softsign"
+UNARY = (
+    "Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Elu Erf Floor HardSigmoid HardSwish "
+    "LeakyRelu Log Mish Reciprocal Round Selu Sin Sinh Softplus Softsign"
+)
 DOMAINS = {
     "Acos": (-0.6, 0.6),
     "Asin": (-0.6, 0.6),

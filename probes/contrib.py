@@ -1,6 +1,7 @@
 """com.microsoft operators that ONNX Runtime's optimisers write into saved models, by optional inputs, attributes and dtype; see also
 `contrib_attention` and `quantised`. No other tool defines them, so every probe carries its answer in numpy."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -195,7 +196,7 @@ def unrepeated(ids: Array, scores: Array) -> list[Array]:
     """Tokens that would repeat a pair already said get minus infinity."""
     made = scores.copy()
     for row, line in enumerate(ids):
-        for first, second in zip(line, line[1:], strict=False):
+        for first, second in itertools.pairwise(line):
             if first == line[-1]:
                 made[row, second] = -np.inf
     return [made]

@@ -107,7 +107,8 @@ def rotary(f: dict) -> Probe:
 
 
 GROUPED = {
-    "kv_heads": 1, "past": 0, "packed": False, "rotary": False, "window": 0, "softcap": 0.0, "scale": "default", "dtype": "float32", "dynamic": "none",
+    "kv_heads": 1, "past": 0, "packed": False, "rotary": False, "window": 0, "softcap": 0.0, "scale": "default", "dtype": "float32",
+    "dynamic": "none",
 }  # fmt: skip
 
 

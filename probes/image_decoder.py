@@ -17,12 +17,8 @@ def bmp(pixels: Array) -> bytes:
     """24 bits, rows from the bottom, each a multiple of 4 bytes. https://learn.microsoft.com/windows/win32/gdi/bitmap-storage"""
     height, width, _ = pixels.shape
     rows = b"".join(row[:, ::-1].tobytes() + b"\0" * (-3 * width % 4) for row in pixels[::-1])
-    return (
-        b"BM"
-        + struct.pack("<IHHI", 54 + len(rows), 0, 0, 54)
-        + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
-        + rows
-    )
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + len(rows), 0, 0, 54) + header + rows
 
 
 def png(pixels: Array) -> bytes:

@@ -1,5 +1,5 @@
-"""More neighbours as exporters write them: normalisers and activations spelled in primitives, gated and dynamically quantised layers, grouped Conv apart
-and fused, windows of tokens, detector heads, sentence embeddings. Varied are the spelling, sizes that change it, dtype, dynamic batch and opset.
+"""More neighbours as exporters write them: normalisers and activations spelled in primitives, gated and dynamically quantised layers, grouped Conv
+taken apart, windows of tokens, detector heads, sentence embeddings. Varied are the spelling, dtype, dynamic batch and opset.
 
 Names with a slash are whole blocks: probed, but not looked for in models."""
 

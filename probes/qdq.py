@@ -299,8 +299,9 @@ def narrow() -> Iterator[Probe]:
         steps, zeros = data(2, 5, low=0.005, high=0.01), np.zeros((2, 5), np_dtype(bits))
         for form in ("zero=given", "zero=absent"):
 
-            def stored(g: Graph, c: np.ndarray = codes, z: np.ndarray = zeros, given: bool = form == "zero=given") -> str:
-                return g("MatMul", "X", g("DequantizeLinear", Const(c), Const(steps), Const(z) if given else None, axis=0, block_size=16), mark=True)
+            def stored(g: Graph, c: np.ndarray = codes, s: np.ndarray = steps, z: np.ndarray | None = zeros if form == "zero=given" else None) -> str:
+                table = g("DequantizeLinear", Const(c), Const(s), None if z is None else Const(z), axis=0, block_size=16)
+                return g("MatMul", "X", table, mark=True)
 
             yield pattern(FAMILY, "MatMul", f"weights only={bits},per block,{form}", stored, {"X": data(3, 32)}, opset=21, tolerance=COARSE)
         for op_type, axis in (("MatMul", 1), ("Gather", 0)):

@@ -46,7 +46,7 @@ def quantize(f: dict) -> Probe:
     axis, count = axis_of(f)
     shape = SHAPES[f["rank"]]
     step = 0.2 if "4" in f["to"] and "int" in f["to"] else 0.0001 if "16" in f["to"] else 0.013
-    x = data(*shape, dtype=f["dtype"], low=-1.2, high=1.2)
+    x = data(*shape, dtype=f["dtype"], low=-1.2 if f["zero"] else 0, high=1.2 if f["zero"] else 3)  # uint8 without a zero point holds no negatives
 
     def make(g: Graph) -> str:
         code = g("QuantizeLinear", "X", scales(count, step, f["dtype"]), zero(f["to"], count) if f["zero"] else None, axis=axis, mark=True)
@@ -169,7 +169,7 @@ def contrib() -> Iterator[Probe]:
         pair = {"a": a, "as": scales(step=0.02), "az": zero(dtype), "b": b, "bs": scales(step=0.015), "bz": zero(dtype)}
         yield single_op(FAMILY, "QLinearAdd", name, {**pair, **out}, **more)
         yield single_op(FAMILY, "QLinearMul", name, {**pair, **out}, **more)
-        yield single_op(FAMILY, "QLinearSigmoid", name, {"x": a, **one, "ys": scales(step=1 / 256), "yz": zero(dtype)}, **more)
+        yield single_op(FAMILY, "QLinearSigmoid", name, {"x": a, **one, "ys": scales(step=1 / 256), "yz": const(low, dtype)}, **more)
         yield single_op(FAMILY, "QLinearLeakyRelu", name, {"x": a, **one, **out}, alpha=0.1, **more)
         yield single_op(
             FAMILY, "QLinearGlobalAveragePool", name, {"x": a, **one, **out}, channels_last=0, **{**more, "output_shapes": [(1, 8, 1, 1)]}
