@@ -208,13 +208,13 @@ def probes() -> Iterator[Probe]:
         zero=[False],
         dtype=["float16"],
         dynamic=["batch"],
-        opset=[10, 19, 21],
+        opset=[10, 19, 21, 23, 24, 25],
     ):
         yield quantize({**f, "opset": 21 if f["to"] in newer else 19 if f["to"].startswith("float8") or f["dtype"] == "float16" else f["opset"]})
     yield quantize({**Q_BASE, "to": "int8", "per": "channel", "rank": 2})
     for f in vary(
         DQ_BASE, **{"from": ["int8", "int32", *newer, "float8e4m3fn"]}, per=["channel", "batch", "last"], rank=[1, 2, 3], zero=[False],
-        codes=["constant"], dtype=["float16"], dynamic=["batch"], opset=[10, 19, 21],
+        codes=["constant"], dtype=["float16"], dynamic=["batch"], opset=[10, 19, 21, 23, 24, 25],
     ):  # fmt: skip
         narrow = f["from"] in ("int4", "uint4", "float8e4m3fn")
         f = {
