@@ -223,6 +223,23 @@ def diff(target: str, old: str, new: str, style: str) -> None:
 
 
 @app.command()
+@click.option("--format", "-f", "style", default="text", show_default=True, type=click.Choice(["text", "json"]), help="json holds every value.")
+def coverage(style: str) -> None:
+    """Say which operators the probes reach and which factors they vary (ranks, dtypes, versions...), and what no probe reaches and why."""
+    from rich.console import Console
+
+    from opcompat import coverage as covered
+    from opcompat import probe as probes
+
+    with waiting("loading probes"):
+        rows = covered.measure(probes.load())
+    if style == "json":
+        print(covered.to_json(rows))
+    else:
+        covered.print_text(rows, Console())
+
+
+@app.command()
 @click.argument("probe")
 @click.option("--out", "-o", type=FILE, default=Path("probe.onnx"), show_default=True, help="Where to write the model.")
 def repro(probe: str, out: Path) -> None:

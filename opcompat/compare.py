@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from opcompat import model as models
 from opcompat.probe import Array, Probe, Tolerance
 from opcompat.probe import np_dtype as np_dtype
 
@@ -91,7 +92,7 @@ def judge(
         if dtype.startswith(("int", "uint")) and np.dtype(np_dtype(dtype)).itemsize == 8:
             difference = np.abs(np.where(array > want, array - want, want - array)[~odd].astype(np.float64))
         else:
-            difference = np.abs(left - right)[~odd]
+            difference = np.abs(left[~odd] - right[~odd])
         largest = float(np.max(np.abs(right[~odd])))
         error = float(np.max(difference))
         allowed = absolute + relative * largest
@@ -115,17 +116,23 @@ class Reference:
 
 
 def settle(probe: Probe, reference: Any, ort: Any) -> Reference:
-    """Choose the answer from the two oracles' outputs (lists of (dtype, array), or a string saying why there are none) and numpy's if given."""
+    """Choose the answer from the two oracles' outputs (lists of (dtype, array), or a string saying why there are none), numpy's and the expected."""
     quantised = is_quantised(probe.proto)
     if probe.dispute:
         return Reference(None, "none", True, probe.dispute)
+    graph = probe.proto.graph
+    dtypes = [models.DTYPES[o.type.tensor_type.elem_type] for o in graph.output]
     if probe.answer is not None:
-        from opcompat import model as models
-
-        graph = probe.proto.graph
         arrays = list(probe.answer(dict(probe.inputs)))
-        dtypes = [models.DTYPES[o.type.tensor_type.elem_type] for o in graph.output]
         return Reference(tuple((d, np.asarray(a)) for d, a in zip(dtypes, arrays, strict=True)), "numpy")
+    if probe.expected is not None:
+        demanded = tuple(zip(dtypes, probe.expected, strict=True))
+        for name, answer in (("ReferenceEvaluator", reference), ("ONNX Runtime", ort)):
+            if not isinstance(answer, str):
+                found = judge(answer, demanded, quantised=quantised, own=probe.tolerance)
+                if not found.same:
+                    return Reference(None, "none", True, f"{name} disagrees with the expected outputs: {found.message}")
+        return Reference(demanded, "expected")
     if isinstance(reference, str) and isinstance(ort, str):
         return Reference(None, "none", True, f"no oracle runs it. ReferenceEvaluator: {reference[:200]} ONNX Runtime: {ort[:200]}")
     if isinstance(reference, str):

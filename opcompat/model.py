@@ -431,8 +431,10 @@ _NUMBERS = {name: number for number, name in DTYPES.items()}
 
 _LIKE_FIRST_INPUT = {
     ("", "GroupNormalization"),
+    ("", "MeanVarianceNormalization"),
     *(("com.microsoft", op) for op in ("Gelu", "FastGelu", "QuickGelu", "BiasGelu", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization")),
-    *(("com.microsoft", op) for op in ("QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearLeakyRelu")),
+    *(("com.microsoft", op) for op in ("QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax")),
+    *(("com.microsoft", op) for op in ("BiasAdd", "GroupNorm", "Inverse", "RotaryEmbedding", "Trilu")),
 }
 """(domain, op_type) that onnx infers nothing for, and whose first output has the type and shape of the first input."""
 

@@ -6,7 +6,7 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Probe:
     tolerance: Tolerance | None = None
     answer: Answer | None = None
     """Reference outputs in numpy, for what the oracles get wrong."""
+    expected: tuple[Array, ...] | None = None
+    """Outputs that the source of the probe demands: one oracle more."""
     dispute: str = ""
     """Why no answer is right beyond doubt, where the standard leaves it open: such a probe convicts nobody."""
 
@@ -305,29 +307,41 @@ def folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "probes"
 
 
-def modules(where: Path) -> Iterator[tuple[str, Any]]:
-    """Yield (family name, module) for every file of the folder, in name order."""
+@lru_cache(maxsize=None)
+def _modules(where: Path) -> dict[str, Any]:
+    found = {}
     for path in sorted(where.glob("[a-z]*.py")):
         spec = importlib.util.spec_from_file_location(f"opcompat_probes_{path.stem}", path)
         if spec is None or spec.loader is None:
             continue
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        yield path.stem, module
+        found[path.stem] = module
+    return found
+
+
+@lru_cache(maxsize=None)
+def _members(family: str, where: Path) -> tuple[Probe, ...]:
+    return tuple(_modules(where)[family].probes())
 
 
 def families(where: Path | None = None) -> dict[str, Any]:
-    """Return family name -> module."""
-    return dict(modules(where or folder()))
+    """Return family name -> module, for every file of the folder, in name order."""
+    return _modules(where or folder())
+
+
+def members(family: str, where: Path | None = None) -> tuple[Probe, ...]:
+    """Return the probes of one family; made once in a process."""
+    return _members(family, where or folder())
 
 
 def load(only: Sequence[str] = (), where: Path | None = None) -> list[Probe]:
     """Return the probes of all families (or of those named), refusing two with one id."""
     probes: dict[str, Probe] = {}
-    for name, module in families(where).items():
+    for name in families(where):
         if only and name not in only:
             continue
-        for probe in module.probes():
+        for probe in members(name, where):
             if probe.id in probes:
                 raise ValueError(f"two probes are called {probe.id!r}")
             probes[probe.id] = probe

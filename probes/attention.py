@@ -82,7 +82,7 @@ def probes() -> Iterator[Probe]:
     for f in vary(
         ATTENTION, form=["3-D"], mask=["bool", "float", "infinite", "float 2-D", "bool row", "float heads"], is_causal=[1], past=[2], kv_heads=[2, 1],
         keys=["longer"], values=["narrower"], softcap=[2.0], scale=[0.5], qk=[0, 3], dtype=["float16", "bfloat16"], dynamic=["batch", "both"],
-        opset=[24],
+        opset=[24, 25],
     ):  # fmt: skip
         yield attention(f)
     for more in (

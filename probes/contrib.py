@@ -1,6 +1,7 @@
 """com.microsoft operators that ONNX Runtime's optimisers write into saved models, by optional inputs, attributes and dtype; see also
 `contrib_attention` and `quantised`. No other tool defines them, so every probe carries its answer in numpy."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -146,6 +147,121 @@ def embedding() -> Probe:
     return microsoft("EmbedLayerNormalization", "base", inputs, compute, (0, 1), epsilon=1e-5)
 
 
+GEMM = {"activation": "Relu", "transA": 0, "transB": 0, "C": True, "scales": "default", "B": "constant", "dynamic": "none"}
+GROUPS = {"activation": 0, "groups": 2, "dynamic": "none"}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "Relu": lambda x: np.maximum(x, 0), "LeakyRelu": lambda x: np.where(x < 0, 0.1 * x, x), "Tanh": np.tanh,
+        "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}  # fmt: skip
+
+
+def gemm(f: dict) -> Probe:
+    """Gemm with the activation that followed it."""
+    a, b = data(*((6, 4) if f["transA"] else (4, 6))), data(*((5, 6) if f["transB"] else (6, 5)), seed=1)
+    alpha, beta = (1.0, 1.0) if f["scales"] == "default" else (0.5, 2.0)
+    inputs = {"A": a, "B": const(b) if f["B"] == "constant" else b, "C": const(data(5)) if f["C"] else None}
+
+    def compute(A: Array, B: Array, C: Array | None) -> list[Array]:
+        made = alpha * ((A.T if f["transA"] else A) @ (B.T if f["transB"] else B)) + (0 if C is None else beta * C)
+        return [ACTIVATIONS[f["activation"]](made)]
+
+    scales = {} if f["scales"] == "default" else {"alpha": alpha, "beta": beta}
+    slope = {"activation_alpha": 0.1} if f["activation"] == "LeakyRelu" else {}
+    flags = {k: 1 for k in ("transA", "transB") if f[k]}
+    free = "A" if f["dynamic"] == "batch" else ""
+    return microsoft("FusedGemm", describe(GEMM, f), inputs, compute, free=free, activation=f["activation"], **scales, **slope, **flags)
+
+
+def group_norm(f: dict) -> Probe:
+    """Channels last, as Stable Diffusion's optimiser writes it; activation 1 is SiLU."""
+    x = data(2, 3, 4, 8, low=-2, high=2)
+
+    def compute(X: Array, gamma: Array, beta: Array) -> list[Array]:
+        apart = X.reshape(2, 12, f["groups"], -1)
+        apart = (apart - apart.mean((1, 3), keepdims=True)) / np.sqrt(apart.var((1, 3), keepdims=True) + 1e-5)
+        made = apart.reshape(X.shape) * gamma + beta
+        return [made / (1 + np.exp(-made)) if f["activation"] else made]
+
+    inputs = {"X": x, "gamma": const(data(8, low=0.5, high=1.5)), "beta": const(data(8, seed=1))}
+    free = "X" if f["dynamic"] == "batch" else ""
+    given = {"channels_last": 1, "activation": f["activation"], "groups": f["groups"], "epsilon": 1e-5}
+    return microsoft("GroupNorm", describe(GROUPS, f), inputs, compute, free=free, **given)
+
+
+def distances(A: Array, B: Array) -> Array:
+    return ((A[:, None] - B[None]) ** 2).sum(-1)
+
+
+def unrepeated(ids: Array, scores: Array) -> list[Array]:
+    """Tokens that would repeat a pair already said get minus infinity."""
+    made = scores.copy()
+    for row, line in enumerate(ids):
+        for first, second in itertools.pairwise(line):
+            if first == line[-1]:
+                made[row, second] = -np.inf
+    return [made]
+
+
+def nhwc(X: Array, W: Array, B: Array) -> list[Array]:
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(X, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), (1, 2))
+    return [np.einsum("nhwcij,oijc->nhwo", windows, W) + B]
+
+
+def stretched(X: Array, pads: Array) -> list[Array]:
+    return [np.pad(X, pads.reshape(2, -1).T)]
+
+
+def rarer() -> Iterator[Probe]:
+    """Operators with fewer choices; some exist on graphics cards only."""
+    tokens, bias = data(2, 5, 8, low=-2, high=2), const(data(8, seed=1))
+    split_bias = const(data(16, seed=1))
+    for free in ("", "X"):
+        name = "dynamic=batch" if free else "base"
+        yield microsoft("BiasAdd", name, {"X": tokens, "bias": bias, "skip": data(2, 5, 8, seed=2)}, lambda X, bias, skip: [X + bias + skip],
+                        free="X skip" if free else "")  # fmt: skip
+        wide = {"X": data(2, 5, 16, low=-2, high=2), "bias": split_bias}
+        yield microsoft("BiasSplitGelu", name, wide, lambda X, bias: [(X + bias)[..., :8] * gelu((X + bias)[..., 8:])], free=free)
+        square = {"X": data(2, 3, 3) + 2 * np.eye(3, dtype=np.float32)}
+        yield microsoft("Inverse", name, square, lambda X: [np.linalg.inv(X)], free=free)
+        yield microsoft("GemmFastGelu", name, {"X": tokens, "W": const(data(8, 6)), "bias": const(data(6))},
+                        lambda X, W, bias: [fast_gelu(X @ W + bias)], free=free)  # fmt: skip
+    for axis in (0, 1, -1):
+        inputs = {"X": data(3, 4), "axis": const(axis, "int32")}
+        yield microsoft("ExpandDims", f"axis={axis}", inputs, lambda X, axis: [np.expand_dims(X, int(axis))])
+    points = {"A": data(4, 3), "B": data(5, 3, seed=1)}
+    yield microsoft("CDist", "metric=euclidean", points, lambda A, B: [np.sqrt(distances(A, B))], metric="euclidean")
+    yield microsoft("CDist", "metric=sqeuclidean", points, lambda A, B: [distances(A, B)], metric="sqeuclidean")
+    for flags in ({}, {"transA": 1}, {"transB": 1}, {"alpha": 0.5}):
+        a, b = data(2, *((6, 5) if "transA" in flags else (5, 6))), data(2, *((4, 6) if "transB" in flags else (6, 4)), seed=1)
+
+        def multiply(A: Array, B: Array, flags: dict = flags) -> list[Array]:
+            return [flags.get("alpha", 1) * (A.swapaxes(1, 2) if "transA" in flags else A) @ (B.swapaxes(1, 2) if "transB" in flags else B)]
+
+        yield microsoft("TransposeMatMul", describe({}, flags), {"A": a, "B": b}, multiply, **flags)
+    ids = np.array([[1, 2, 3, 1], [4, 4, 0, 4]], np.int64)
+    yield microsoft("NGramRepeatBlock", "ngram_size=2", {"ids": ids, "scores": data(2, 6)}, unrepeated, ngram_size=2)
+    for form in ("constant", "computed"):
+        pads = np.array([0, 1, 0, 2], np.int64)
+        yield microsoft("Pad", f"pads={form}", {"X": data(3, 4), "pads": Const(pads) if form == "constant" else pads}, stretched)
+    repeated = np.array([2, 1, 1, 3, 4, 3, -2.5], np.float32)
+
+    def unique(X: Array) -> list[Array]:
+        """In the order of first appearance."""
+        _, first, inverse, counts = np.unique(X, return_index=True, return_inverse=True, return_counts=True)
+        order = np.argsort(first)
+        place = np.empty_like(order)
+        place[order] = np.arange(order.size)
+        return [X[np.sort(first)], place[inverse], counts[order]]
+
+    yield microsoft("Unique", "base", {"X": repeated}, unique, (0, 1, 2))
+    for upper in (0, 1):
+        yield microsoft("Trilu", f"upper={upper}", {"X": data(4, 5)}, lambda X, u=upper: [np.triu(X) if u else np.tril(X)], upper=upper)
+    image = {"X": data(1, 5, 6, 4), "W": const(data(8, 3, 3, 4)), "B": const(data(8))}
+    yield microsoft("NhwcConv", "base", image, nhwc, kernel_shape=[3, 3], pads=[1] * 4)
+    rows = {"data": data(2, 3, 4), "indices": np.array([[0, 1], [1, 2]], np.int64)}
+    yield microsoft("GatherND", "pairs", rows, lambda data, indices: [data[indices[:, 0], indices[:, 1]]])
+
+
 def probes() -> Iterator[Probe]:
     yield from activations()
     for f in vary(SKIP, beta=[False], bias=[True], skip=["one batch", "no batch"], sum=[True], dtype=["float16"], dynamic=["batch"]):
@@ -158,3 +274,10 @@ def probes() -> Iterator[Probe]:
     for f in vary(CONV, activation=list(CONV_ACTIVATIONS), Z=[True], bias=[False], group=[2], dynamic=["batch"]):
         yield conv(f)
     yield embedding()
+    for f in vary(
+        GEMM, activation=["LeakyRelu", "Tanh", "Sigmoid"], transA=[1], transB=[1], C=[False], scales=["given"], B=["computed"], dynamic=["batch"]
+    ):
+        yield gemm(f)
+    for f in vary(GROUPS, activation=[1], groups=[4], dynamic=["batch"]):
+        yield group_norm(f)
+    yield from rarer()

@@ -1,5 +1,5 @@
-"""com.microsoft attention, multi-head attention and rotary embedding as ONNX Runtime's optimiser writes them: bias, masks, cache, lengths, dtype.
-No other tool defines them, so every probe carries its answer in numpy."""
+"""com.microsoft attention, multi-head and group-query attention and rotary embedding as ONNX Runtime's optimiser writes them: bias, masks, cache,
+heads, lengths, dtype. No other tool defines them, so every probe carries its answer in numpy."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,6 +106,62 @@ def rotary(f: dict) -> Probe:
     return microsoft("RotaryEmbedding", describe(ROTARY, f), inputs, compute, [x.shape], free, **given)
 
 
+GROUPED = {
+    "kv_heads": 1, "past": 0, "packed": False, "rotary": False, "window": 0, "softcap": 0.0, "scale": "default", "dtype": "float32",
+    "dynamic": "none",
+}  # fmt: skip
+
+
+def grouped(f: dict) -> Probe:
+    """Four query heads of width 16 as language models decode: a prompt of 5 tokens, or one token after a cache of 3. Attention is causal."""
+    dtype, heads, kv, width, before = f["dtype"], 4, f["kv_heads"], 16, f["past"]
+    length = 1 if before else 5
+    total = before + length
+    q, k, v = (data(2, length, n * width, dtype=dtype, low=-2, high=2, seed=s) for s, n in enumerate((heads, kv, kv)))
+    angles = np.arange(8)[:, None] * 100.0 ** (-np.arange(width // 2) / (width // 2))
+    inputs: dict[str, Array | Const | None] = {"query": np.concatenate([q, k, v], 2) if f["packed"] else q}
+    inputs |= {"key": None if f["packed"] else k, "value": None if f["packed"] else v}
+    inputs |= {n: data(2, kv, before, width, dtype=dtype, seed=s) if before else None for s, n in ((5, "past_key"), (6, "past_value"))}
+    inputs |= {"seqlens_k": np.array([total - 1] * 2, np.int32), "total_sequence_length": const(total, "int32")}
+    inputs |= {
+        n: Const(t.astype(np_dtype(dtype))) if f["rotary"] else None for n, t in (("cos_cache", np.cos(angles)), ("sin_cache", np.sin(angles)))
+    }
+
+    def turned(x: Array) -> Array:
+        if not f["rotary"]:
+            return x
+        cos, sin = (t[before:total] for t in (np.cos(angles), np.sin(angles)))
+        first, second = np.split(x, 2, -1)
+        return np.concatenate([first * cos - second * sin, first * sin + second * cos], -1)
+
+    def compute(**a: Array) -> list[Array]:
+        parts = np.split(a["query"], [heads * width, (heads + kv) * width], 2) if f["packed"] else [a["query"], a["key"], a["value"]]
+        query, key, value = (p.reshape(2, length, -1, width).swapaxes(1, 2) for p in parts)
+        query, key = turned(query), turned(key)
+        if before:
+            key, value = np.concatenate([a["past_key"], key], 2), np.concatenate([a["past_value"], value], 2)
+        wide = [np.repeat(x, heads // kv, 1) for x in (key, value)]
+        scores = query @ wide[0].swapaxes(2, 3) * (width**-0.5 if f["scale"] == "default" else f["scale"])
+        scores = f["softcap"] * np.tanh(scores / f["softcap"]) if f["softcap"] else scores
+        distance = np.arange(before, total)[:, None] - np.arange(total)
+        scores = np.where((distance >= 0) & ((distance < f["window"]) | (not f["window"])), scores, -np.inf)
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        made = weights / weights.sum(-1, keepdims=True) @ wide[1]
+        return [made.swapaxes(1, 2).reshape(2, length, -1), key, value]
+
+    shapes = [(2, length, heads * width), (2, kv, total, width), (2, kv, total, width)]
+    free = (
+        " ".join(n for n in ("query", "key", "value", "past_key", "past_value", "seqlens_k") if inputs[n] is not None)
+        if f["dynamic"] == "batch"
+        else ""
+    )
+    given = {
+        "num_heads": heads, "kv_num_heads": kv, "do_rotary": 1 if f["rotary"] else None, "local_window_size": f["window"] or None,
+        "softcap": f["softcap"] or None, "scale": None if f["scale"] == "default" else f["scale"],
+    }  # fmt: skip
+    return microsoft("GroupQueryAttention", describe(GROUPED, f), inputs, compute, shapes, free, **given)
+
+
 def probes() -> Iterator[Probe]:
     for f in vary(
         ATTENTION, bias=[False], mask=["raw", "lengths"], unidirectional=[1], attention_bias=[True], past=[True], dtype=["float16"], dynamic=["batch"]
@@ -125,3 +181,18 @@ def probes() -> Iterator[Probe]:
         yield attention("MultiHeadAttention", f)
     for f in vary(ROTARY, form=["4-D"], interleaved=[1], dtype=["float16"], dynamic=["batch"]):
         yield rotary(f)
+    for f in vary(
+        GROUPED,
+        kv_heads=[2, 4],
+        past=[3],
+        packed=[True],
+        rotary=[True],
+        window=[2],
+        softcap=[2.0],
+        scale=[0.5],
+        dtype=["float16"],
+        dynamic=["batch"],
+    ):
+        yield grouped(f)
+    yield grouped({**GROUPED, "past": 3, "rotary": True, "kv_heads": 2})
+    yield grouped({**GROUPED, "past": 3, "dynamic": "batch"})

@@ -68,7 +68,7 @@ BRANCHES: dict[str, tuple[Make, Make]] = {
 def branching() -> Iterator[Probe]:
     """If: where the condition comes from, what the branches do and whether they agree in shape."""
     base = {"condition": "computed", "taken": True, "branches": "compute", "rank": 0, "dynamic": "none", "opset": 17}
-    wide = {"condition": ["constant", "from data"], "taken": [False], "branches": list(BRANCHES), "rank": [1], "opset": [11, 13, 19, 21]}
+    wide = {"condition": ["constant", "from data"], "taken": [False], "branches": list(BRANCHES), "rank": [1], "opset": [11, 13, 19, 21, 23, 24, 25]}
     fixed = {**base, "condition": "constant"}
     found = [*vary(base, **wide, dynamic=["batch"]), {**fixed, "taken": False}]
     found += [{**fixed, "branches": b} for b in ("differ in size", "convolve")]
@@ -110,7 +110,7 @@ def looped(f: dict) -> Answer:
 def looping() -> Iterator[Probe]:
     """Loop: trip count and condition constant, computed or absent; carried values and scan outputs; a body that reads X from outside."""
     base = {"trips": "constant", "condition": "constant", "carried": 1, "scanned": 1, "ends": "by count", "dynamic": "none", "opset": 17}
-    wide = {"trips": ["computed"], "condition": ["computed", "absent"], "carried": [0, 2], "scanned": [0, 2], "opset": [11, 13, 19]}
+    wide = {"trips": ["computed"], "condition": ["computed", "absent"], "carried": [0, 2], "scanned": [0, 2], "opset": [11, 13, 19, 21, 23, 24, 25]}
     early = {**base, "ends": "by condition"}
     for f in [*vary(base, **wide, dynamic=["batch"]), early, {**early, "trips": "absent", "scanned": 0}, {**base, "trips": "computed", "scanned": 0}]:
         shape: Dims = ["N" if f["dynamic"] == "batch" else 2, 3]
@@ -148,7 +148,7 @@ def backwards(inputs: dict[str, Array]) -> list[Array]:
 
 def scanning() -> Iterator[Probe]:
     base = {"inputs": 1, "direction": 0, "outside": False, "dynamic": "none", "opset": 17}
-    for f in vary(base, inputs=[2], direction=[1], outside=[True], dynamic=["length"], opset=[9, 11, 19]):
+    for f in vary(base, inputs=[2], direction=[1], outside=[True], dynamic=["length"], opset=[9, 11, 19, 21, 23, 24, 25]):
 
         def step(g: Graph, f: dict = f) -> list[str]:
             total = g("Add", "state", "x")

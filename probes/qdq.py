@@ -48,8 +48,9 @@ def held(g: Graph, array: np.ndarray, kind: str = "int8", axis: int | None = Non
 
 
 def island(
-    op_type: str, f: dict, body: Callable[[Graph, str], str], span: float = 1.0, low: float = -1.9, high: float = 1.9, name: str = ""
-) -> Probe:
+    op_type: str, f: dict, body: Callable[[Graph, str], str], span: float = 1.0, low: float = -1.9, high: float = 1.9, name: str = "",
+    tolerance: Tolerance | None = None,
+) -> Probe:  # fmt: skip
     """A probe of the node that body marks: stored input -> body -> stored output (codes times span)."""
     shape = SHAPES[f["rank"]]
     base = BASE if f["rank"] == 4 or name else {**BASE}
@@ -57,7 +58,7 @@ def island(
     def make(g: Graph) -> str:
         return store(g, body(g, store(g, "X", f["type"])), f["type"], span)
 
-    reason = Tolerance(STEPS[f["type"]] * span * 1.01, 0, "one output quantum")
+    reason = tolerance or Tolerance(STEPS[f["type"]] * span * 1.01, 0, "one output quantum")
     dynamic = {"X": ["N", *shape[1:]]} if f["dynamic"] == "batch" else None
     label = ",".join(t for t in (name, describe(base, f)) if t and t != "base") or "base"
     inputs = {"X": data(*shape, low=low, high=high)}
@@ -223,9 +224,105 @@ def edges() -> Iterator[Probe]:
             yield island("DequantizeLinear", {**BASE, "type": kind}, body, span=4.0, name=f"of Conv's {what}")
 
 
+LATER: dict[str, tuple[float, float, float, dict, tuple]] = {
+    "Exp": (4, -1.9, 1.9, {}, ()), "Sqrt": (1, 0.1, 1.9, {}, ()), "Log": (1.3, 0.2, 1.9, {}, ()), "Erf": (0.5, -1.9, 1.9, {}, ()),
+    "Pow": (2, 0.1, 1.9, {}, (const(2.0),)), "Sin": (0.5, -1.9, 1.9, {}, ()), "Cos": (0.5, -1.9, 1.9, {}, ()), "Reciprocal": (1.3, 0.4, 1.9, {}, ()),
+    "Softplus": (1.2, -1.9, 1.9, {}, ()), "Selu": (1.1, -1.9, 1.9, {}, ()), "LogSoftmax": (3, -1.9, 1.9, {"axis": -1}, ()),
+    "Sign": (0.6, -1.9, 1.9, {}, ()), "Floor": (1.1, -1.9, 1.9, {}, ()), "ReduceMax": (1, -1.9, 1.9, {"axes": [2, 3]}, ()),
+    "ReduceMin": (1, -1.9, 1.9, {"axes": [2, 3]}, ()), "ReduceSum": (9, -1.9, 1.9, {}, (const([2]),)), "GlobalMaxPool": (1, -1.9, 1.9, {}, ()),
+    "Expand": (1, -1.9, 1.9, {}, (const([2, 8, 6, 6]),)), "GatherElements": (1, -1.9, 1.9, {"axis": 1}, (const(np.arange(216).reshape(1, 6, 6,
+        6) % 8),)),
+    "GatherND": (1, -1.9, 1.9, {}, (const([[0, 3], [0, 5]]),)), "LRN": (1, -1.9, 1.9, {"size": 3}, ()), "LpNormalization": (0.5, -1.9, 1.9,
+        {"axis": 1}, ()),
+    "CumSum": (6, -1.9, 1.9, {}, (const(2),)), "ReverseSequence": (1, -1.9, 1.9, {"batch_axis": 0, "time_axis": 1}, (const([4]),)),
+    "ThresholdedRelu": (1, -1.9, 1.9, {"alpha": 0.3}, ()),
+}  # fmt: skip
+"""Rarer operators that quantisers put into islands: span of the output, range of the input, attributes, constant inputs."""
+
+
+COARSE = Tolerance(0.005, 0.01, "with narrow weights runtimes may quantise the other side to 8 bits")
+
+
+def later() -> Iterator[Probe]:
+    eight = const(np.linspace(0.5, 1.5, 8), "float32")
+    for kind in ("uint8", "int8"):
+        f = {**BASE, "type": kind}
+        for op_type, (span, low, high, attributes, more) in LATER.items():
+
+            def body(g: Graph, x: str, o: str = op_type, a: dict = attributes, m: tuple = more) -> str:
+                return g(o, x, *m, **a, mark=True)
+
+            yield island(op_type, f, body, span, low, high)
+        f = {**f, "opset": 16}
+        grid = data(1, 4, 5, 2, low=-0.9, high=0.9)
+        yield island("GridSample", f, lambda g, x, points=grid: g("GridSample", x, Const(points), mode="bilinear", align_corners=0, mark=True))
+        yield island("Where", f, lambda g, x, k=kind: g("Where", Const(data(8, 6, 6, dtype="bool")), x, store(g, g("Neg", x), k), mark=True))
+        for name, high in (("values", 0), ("index", 1)):
+
+            def largest(g: Graph, x: str, take: int = high) -> str:
+                values, places = g("TopK", x, const([3]), outputs=2, axis=1, mark=True)
+                return g("Cast", places, to=1) if take else values
+
+            yield island("TopK", f, largest, span=4.0 if high else 1.0, name=f"output={name}")
+        yield island("ArgMax", f, lambda g, x: g("Cast", g("ArgMax", x, axis=1, mark=True), to=1), span=4.0)
+        layer = {**f, "rank": 3, "opset": 23}
+        yield island("RMSNormalization", layer, lambda g, x: g("RMSNormalization", x, eight, mark=True), span=2.0)
+        yield island(
+            "Einsum",
+            {**f, "rank": 3},
+            lambda g, x: g("Einsum", x, held(g, data(8, 5, low=-0.5, high=0.5)), equation="bij,jk->bik", mark=True),
+            span=4.0,
+        )
+
+
+def narrow() -> Iterator[Probe]:
+    """Weights of 4 and 16 bits; MatMul's in blocks, as language models store them."""
+    kernel, weight = data(8, 8, 3, 3, low=-0.035, high=0.035), data(8, 5, low=-0.035, high=0.035)
+    for bits in ("int4", "uint4", "int16"):
+        for kind in ("uint8", "uint16"):
+            f = {**BASE, "type": kind, "opset": 21}
+            for per in ("tensor", "channel"):
+
+                def convolve(g: Graph, x: str, a: int | None = 0 if per == "channel" else None, b: str = bits) -> str:
+                    made = held(g, np.abs(kernel) if b[0] == "u" else kernel, b, a)
+                    return g("Conv", x, made, kernel_shape=[3, 3], pads=[1] * 4, mark=True)
+
+                yield island("Conv", f, convolve, span=0.5 if bits[0] != "u" else 1.0, name=f"weights={bits},per {per}")
+
+            def multiply(g: Graph, x: str, b: str = bits) -> str:
+                return g("MatMul", x, held(g, np.abs(weight) if b[0] == "u" else weight, b, 1), mark=True)
+
+            span, own = 0.2 if bits[0] != "u" else 0.3, COARSE if "4" in bits else None
+            yield island("MatMul", {**f, "rank": 2}, multiply, span=span, name=f"B={bits},per channel", tolerance=own)
+    for bits in ("int4", "uint4", "int8"):
+        codes = data(32, 5, dtype=bits, low=0 if bits[0] == "u" else -7, high=8)
+        steps, zeros = data(2, 5, low=0.005, high=0.01), np.zeros((2, 5), np_dtype(bits))
+        for form in ("zero=given", "zero=absent"):
+
+            def stored(g: Graph, c: np.ndarray = codes, s: np.ndarray = steps, z: np.ndarray | None = zeros if form == "zero=given" else None) -> str:
+                table = g("DequantizeLinear", Const(c), Const(s), None if z is None else Const(z), axis=0, block_size=16)
+                return g("MatMul", "X", table, mark=True)
+
+            yield pattern(FAMILY, "MatMul", f"weights only={bits},per block,{form}", stored, {"X": data(3, 32)}, opset=21, tolerance=COARSE)
+        for op_type, axis in (("MatMul", 1), ("Gather", 0)):
+
+            def alone(g: Graph, c: np.ndarray = codes, b: str = bits, o: str = op_type, a: int = axis) -> str:
+                count = c.shape[a]
+                table = g(
+                    "DequantizeLinear", Const(c), const(np.linspace(0.005, 0.01, count), "float32"), Const(np.zeros(count, np_dtype(b))), axis=a
+                )
+                return g(o, *(("X", table) if o == "MatMul" else (table, "I")), mark=True)
+
+            feeds = {"X": data(3, 32)} if op_type == "MatMul" else {"I": np.array([[3, 30, 7]], np.int64)}
+            own = COARSE if op_type == "MatMul" else None
+            yield pattern(FAMILY, op_type, f"weights only={bits},per channel", alone, feeds, opset=21, tolerance=own)
+
+
 def probes() -> Iterator[Probe]:
     yield from edges()
     yield from convolutions()
     yield from products()
     yield from unary()
     yield from others()
+    yield from later()
+    yield from narrow()

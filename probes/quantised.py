@@ -46,7 +46,7 @@ def quantize(f: dict) -> Probe:
     axis, count = axis_of(f)
     shape = SHAPES[f["rank"]]
     step = 0.2 if "4" in f["to"] and "int" in f["to"] else 0.0001 if "16" in f["to"] else 0.013
-    x = data(*shape, dtype=f["dtype"], low=-1.2, high=1.2)
+    x = data(*shape, dtype=f["dtype"], low=-1.2 if f["zero"] else 0, high=1.2 if f["zero"] else 3)  # uint8 without a zero point holds no negatives
 
     def make(g: Graph) -> str:
         code = g("QuantizeLinear", "X", scales(count, step, f["dtype"]), zero(f["to"], count) if f["zero"] else None, axis=axis, mark=True)
@@ -169,7 +169,7 @@ def contrib() -> Iterator[Probe]:
         pair = {"a": a, "as": scales(step=0.02), "az": zero(dtype), "b": b, "bs": scales(step=0.015), "bz": zero(dtype)}
         yield single_op(FAMILY, "QLinearAdd", name, {**pair, **out}, **more)
         yield single_op(FAMILY, "QLinearMul", name, {**pair, **out}, **more)
-        yield single_op(FAMILY, "QLinearSigmoid", name, {"x": a, **one, "ys": scales(step=1 / 256), "yz": zero(dtype)}, **more)
+        yield single_op(FAMILY, "QLinearSigmoid", name, {"x": a, **one, "ys": scales(step=1 / 256), "yz": const(low, dtype)}, **more)
         yield single_op(FAMILY, "QLinearLeakyRelu", name, {"x": a, **one, **out}, alpha=0.1, **more)
         yield single_op(
             FAMILY, "QLinearGlobalAveragePool", name, {"x": a, **one, **out}, channels_last=0, **{**more, "output_shapes": [(1, 8, 1, 1)]}
@@ -208,13 +208,13 @@ def probes() -> Iterator[Probe]:
         zero=[False],
         dtype=["float16"],
         dynamic=["batch"],
-        opset=[10, 19, 21],
+        opset=[10, 19, 21, 23, 24, 25],
     ):
         yield quantize({**f, "opset": 21 if f["to"] in newer else 19 if f["to"].startswith("float8") or f["dtype"] == "float16" else f["opset"]})
     yield quantize({**Q_BASE, "to": "int8", "per": "channel", "rank": 2})
     for f in vary(
         DQ_BASE, **{"from": ["int8", "int32", *newer, "float8e4m3fn"]}, per=["channel", "batch", "last"], rank=[1, 2, 3], zero=[False],
-        codes=["constant"], dtype=["float16"], dynamic=["batch"], opset=[10, 19, 21],
+        codes=["constant"], dtype=["float16"], dynamic=["batch"], opset=[10, 19, 21, 23, 24, 25],
     ):  # fmt: skip
         narrow = f["from"] in ("int4", "uint4", "float8e4m3fn")
         f = {

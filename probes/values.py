@@ -70,7 +70,7 @@ def constants() -> Iterator[Probe]:
         yield joined("Constant", name, data(3, 4), opset=13, **{name: value})
     for name, whole in {"value_int": 7, "value_ints": [5, 6, -7, 8]}.items():
         yield joined("Constant", name, data(3, 4, dtype="int64"), opset=13, **{name: whole})
-    for opset in (9, 21):
+    for opset in (9, 12, 19, 21, 23, 24, 25):
         yield joined("Constant", f"value,opset={opset}", data(3, 4), opset=opset, value=tensor)
     for dtype, by in (("float16", "Add"), ("int32", "Add"), ("int64", "Mul"), ("bool", "Xor")):
         value = numpy_helper.from_array(data(4, dtype=dtype, seed=3))
