@@ -1,8 +1,9 @@
 """How often predictions are right. The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
 
-python bench/accuracy.py [--worst 20] [--skip networks|probes] [--timeout 300]
+python bench/accuracy.py [--worst 20] [--skip networks|probes|versions ...] [--timeout 300]
 (a) probes, leave one out: each measured probe is predicted from the evidence of its operator without any that has equal facts.
-(b) networks: `opcompat check` of the example and bench networks against what the runtimes really do with them.
+(b) versions, leave one out: where the measured neighbours of a version agree, does that version do the same?
+(c) networks: `opcompat check` of the example and bench networks against what the runtimes really do with them.
 """
 
 import argparse
@@ -89,6 +90,27 @@ def probes(worst: int) -> None:
         console.print(f"  {target}: {e.probe} is {e.outcome}; believed {prediction.probe} (differs: {differs})")
 
 
+def versions() -> None:
+    """Print how often a version does what its two measured neighbours agree on, which is how check answers for versions not measured."""
+    table = Table(box=None, pad_edge=False, title="(b) each version predicted from its measured neighbours", title_justify="left")
+    for heading in ("target", "versions", "both work", "really", "both break", "really", "they differ"):
+        table.add_column(heading, justify="left" if heading == "target" else "right")
+    with Base(database_path()) as base:
+        listed = {target: numbers for target, numbers in base.versions().items() if len(numbers) > 2}
+        for target, numbers in listed.items():
+            ops = sorted({p.op_type for p in probe.load()})
+            found = base.evidence(ops, [f"{target}@{n}" for n in numbers])
+            good = [{e.probe: e.good for (name, _), es in found.items() if name == f"{target}@{n}" for e in es if e.good or e.bad} for n in numbers]
+            tally: Counter[tuple[bool | None, bool]] = Counter()
+            for before, middle, after in zip(good, good[1:], good[2:], strict=False):
+                for name in before.keys() & middle.keys() & after.keys():
+                    tally[before[name] if before[name] == after[name] else None, middle[name]] += 1
+            works, breaks = (tally[said, True] + tally[said, False] for said in (True, False))
+            cells = (len(numbers), works, share(tally[True, True], works), breaks, share(tally[False, False], breaks))
+            table.add_row(target, *map(str, cells), str(tally[None, True] + tally[None, False]))
+    console.print(table)
+
+
 def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}%" if whole else "-"
 
@@ -96,10 +118,12 @@ def share(part: int, whole: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worst", default=20, type=int, help="how many of the worst wrong predictions to list")
-    parser.add_argument("--skip", choices=("probes", "networks"))
+    parser.add_argument("--skip", nargs="*", default=[], choices=("probes", "versions", "networks"))
     parser.add_argument("--timeout", default=300, type=float, help="seconds a runtime may take for one network")
     chosen = parser.parse_args()
-    if chosen.skip != "probes":
+    if "probes" not in chosen.skip:
         probes(chosen.worst)
-    if chosen.skip != "networks":
+    if "versions" not in chosen.skip:
+        versions()
+    if "networks" not in chosen.skip:
         networks(chosen.timeout)

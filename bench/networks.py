@@ -53,7 +53,7 @@ def off(outputs: list[Any], reference: list[Any]) -> str:
 
 def networks(timeout: float) -> None:
     """Print, for each network and target, what was predicted, whether it really loads and runs, and how far off ort/cpu its outputs are."""
-    table = Table(box=None, pad_edge=False, title="(b) whole networks: predicted and real", title_justify="left")
+    table = Table(box=None, pad_edge=False, title="(c) whole networks: predicted and real", title_justify="left")
     for heading in ("network", "target", "predicted", "works", "back", "breaks", "unknown", "really", "off by", "agree", "stage and message"):
         table.add_column(heading, no_wrap=heading != "stage and message")
     examples = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.onnx"))

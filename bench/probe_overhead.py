@@ -20,7 +20,7 @@ from rich.table import Table
 from opcompat import __version__, env, oracle, probe, runner
 from opcompat.outcome import Run
 from opcompat.probe import Probe
-from opcompat.runtimes import measured_targets, select
+from opcompat.runtimes import select
 from opcompat.store import RunWriter, host
 
 LIMIT = 1.3
@@ -61,9 +61,8 @@ class Measured:
     outcomes: str
 
 
-def measure(name: str, probes: list[Probe], settled: Any, runs: Path) -> Measured | str:
+def measure(name: str, runtime: Any, probes: list[Probe], settled: Any, runs: Path) -> Measured | str:
     """Run the probes as a campaign does; return what it took, or why the target is unavailable."""
-    runtime = measured_targets()[name]
     found = env.find(runtime)
     if found is None:
         return "not installed"
@@ -101,9 +100,9 @@ def main() -> int:
     for heading in ("target", "loop", "in runtime", "median ms", "beyond, ms/probe", "start-up", "confirming", "ratio", "", "outcomes"):
         table.add_column(heading)
     every: list[Measured] = []
-    for name in select(chosen.targets):
+    for name, runtime in select(chosen.targets):
         with tempfile.TemporaryDirectory() as runs:
-            m = measure(name, probes, settled, Path(runs))
+            m = measure(name, runtime, probes, settled, Path(runs))
         if isinstance(m, str):
             console.print(f"{name}: left out: {m}", markup=False, highlight=False)
             continue
