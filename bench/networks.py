@@ -1,7 +1,7 @@
 """What `opcompat check` says of whole networks, against what the runtimes really do with them: the example and the bench networks.
 
 python bench/networks.py [--timeout 300]        (needs the environments of the runtimes: opcompat env; makes 440 MB of models in the cache folder)
-The base in use is opcompat's own; $OPCOMPAT_DB overrides it. Part (b) of bench/accuracy.py.
+The base in use is opcompat's own; $OPCOMPAT_DB overrides it. Part (c) of bench/accuracy.py.
 """
 
 import argparse

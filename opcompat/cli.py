@@ -100,20 +100,22 @@ def fix(model: Path, out: Path, targets: tuple[str, ...]) -> None:
 
 @app.command()
 def targets() -> None:
-    """List every target: kind of evidence, version, operators, probes, last run."""
+    """List every target: kind of evidence, versions, operators, probes, last run."""
     from rich.console import Console
     from rich.table import Table
 
     from opcompat.store import Base, database_path
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "evidence", "version", "operators", "probes or claims", "last run", "about"):
+    for heading in ("target", "evidence", "newest", "measured since", "operators", "probes or claims", "last run", "about"):
         table.add_column(heading)
     with Base(database_path()) as base:
-        counts = base.counts()
+        counts, versions = base.counts(), base.versions()
         for t in sorted(base.targets().values(), key=lambda t: (t.evidence != "measured", t.target)):
             operators, rows = counts.get(t.target, (0, 0))
-            table.add_row(t.target, t.evidence, t.newest, str(operators), str(rows), t.last_run[:10], t.about)
+            older = versions.get(t.target, [])[:-1]
+            since = f"{older[0]} ({len(older) + 1} versions)" if older else ""
+            table.add_row(t.target, t.evidence, t.newest, since, str(operators), str(rows), t.last_run[:10], t.about)
     Console().print(table)
 
 
