@@ -39,12 +39,12 @@ class Coverage:
     ranks: set[int] = field(default_factory=set)
     dynamic: set[str] = field(default_factory=set)
     batches: bool = False
-    """Some input has more than one row along its first of several dimensions."""
+    """The first input that is fed has more than one row along the first of several dimensions."""
     empty: bool = False
-    forms: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    forms: dict[str, set[str]] = field(default_factory=dict)
     """Input -> how it is given: `constant`, `computed`, `absent`."""
-    attributes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Attribute -> its values, `` where it is left out."""
+    attributes: dict[str, set[str]] = field(default_factory=dict)
+    """Attribute -> its values, empty where it is left out."""
     quantised: bool = False
     context: bool = False
 
@@ -63,18 +63,19 @@ class Coverage:
             elif name == "dtype" or what == "dtype":
                 self.dtypes.add(str(value))
             elif what == "const":
-                self.forms[first].add("constant" if value else "computed")
+                self.forms.setdefault(first, set()).add("constant" if value else "computed")
             elif what == "present" and not value:
-                self.forms[first].add("absent")
+                self.forms.setdefault(first, set()).add("absent")
         self.dynamic.add(str(facts.get("dynamic", "none")))
         self.empty |= bool(facts.get("empty"))
         self.quantised |= facts.get("quantised", "none") != "none"
         self.context |= probe.context
-        self.batches |= any(a.ndim > 1 and a.shape[0] > 1 for a in probe.inputs.values())
+        self.batches |= any(a.ndim > 1 and a.shape[0] > 1 for a in [*probe.inputs.values()][:1])
         if probe.focus is not None:
             given = {a.name: str(attribute_value(a)) for a in probe.proto.graph.node[probe.focus].attribute}
+            earlier = self.probes + self.node_tests > 1
             for name in {*given, *self.attributes}:
-                self.attributes[name].add(given.get(name, ""))
+                self.attributes.setdefault(name, {""} if earlier else set()).add(given.get(name, ""))
 
 
 def measure(probes: Iterable[Probe]) -> list[Coverage]:

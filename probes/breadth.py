@@ -52,6 +52,11 @@ def pair(**attributes: Any) -> Make:
     return lambda x, opset: ({"A": x, "B": other(x)}, attributes)
 
 
+def subtracted(x: Array, opset: int) -> tuple[Inputs, dict[str, Any]]:
+    """Whole numbers stay whole and positive: what happens below zero is not defined."""
+    return {"A": x + x.dtype.type(5) if x.dtype.kind == "u" else x, "B": other(x)}, {}
+
+
 def given(since: int = 0, **parameters: Any) -> Make:
     """Parameters are attributes before that opset and constant inputs from it on."""
     return lambda x, opset: ({"X": x}, parameters) if opset < since else ({"X": x, **{k: const(v) for k, v in parameters.items()}}, {})
@@ -220,7 +225,7 @@ ROWS: dict[str, Row] = {
     "ArgMin": (chosen, SHAPE, "bfloat16 float64 int8 uint8 int64", [], ["empty", "rank=6"]),
     "CumSum": (given(1, axis=1), SHAPE, "bfloat16 uint32 uint64", [], ["empty", "rank=6"]),
     **{op: (pair(), SHAPE, d, v, s) for op, d, v, s in (
-        ("Add", "int16 uint16 uint32 uint64", [], ["one", "rank=7"]), ("Sub", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
+        ("Add", "int16 uint16 uint32 uint64", [], ["one", "rank=7"]),
         ("Mul", f"{REAL} int8 uint8 uint32 uint64", [7], ELEMENTWISE), ("Div", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
         ("Equal", f"{REAL} int8 int16 uint32 uint64", [], ELEMENTWISE), ("Greater", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
         ("Less", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE), ("GreaterOrEqual", f"{REAL} int8 uint8 uint32", [], []),
@@ -247,10 +252,11 @@ ROWS: dict[str, Row] = {
             ["empty", "long", "rank=6"]),
         ("SumSquare", f"float16 {REAL} int32 int64", [1], ["empty", "rank=6"]),
     )},
+    "Sub": (subtracted, SHAPE, f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
     "Det": (lambda x, o: ({"X": np.array(x[..., :3])}, {}), (2, 3, 4), "float16 float64", [], []),
     "Einsum": (lambda x, o: ({"A": x, "B": other(x)}, {"equation": "bij,bkj->bik"}), SHAPE, f"{REAL} int64", [], ["empty"]),
     "Gemm": (multiplied, (3, 8), "int64 uint32 uint64", [], []), "MatMul": (multiplied, SHAPE, "uint32 uint64", [1], ["empty", "rank=6"]),
-    "InstanceNormalization": (scaled("scale", "B"), IMAGE, REAL, [], ["images"]), "LRN": (alone(size=3), IMAGE, REAL, [], ["images"]),
+    "InstanceNormalization": (scaled("scale", "B"), IMAGE, REAL, [], ["images"]), "LRN": (alone(size=3), IMAGE, "", [], ["images"]),
     "GroupNormalization": (scaled("scale", "bias", num_groups=2), IMAGE, REAL, [], ["images"]), "LpNormalization": (alone(axis=1), SHAPE, REAL, [],
         []),
     "BatchNormalization": (scaled("scale", "B", "mean", "var"), IMAGE, "", [], ["images", "no image"]),

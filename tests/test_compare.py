@@ -1,5 +1,7 @@
 """Judging outputs: number, dtype and shape before values; tolerance by dtype."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,3 +78,12 @@ def test_settling_the_answer() -> None:
     assert settle(plain, "raises", "raises").disputed
     found = settle(own, three, three)
     assert found.oracle == "numpy" and found.outputs is not None and found.outputs[0][1][0, 0] == 2
+
+
+def test_expected_outputs_are_one_oracle_more() -> None:
+    x = np.array([-1.0, 2.0], np.float32)
+    right, wrong = [("float32", np.maximum(x, 0))], [("float32", x)]
+    p = replace(single_op("f", "Relu", "n", {"X": x}), expected=(np.maximum(x, 0),))
+    assert settle(p, right, right).oracle == settle(p, "none", "none").oracle == settle(p, "none", right).oracle == "expected"
+    for answers in ((right, wrong), (wrong, right), (wrong, "none"), (wrong, wrong)):
+        assert settle(p, *answers).disputed and settle(p, *answers).outputs is None

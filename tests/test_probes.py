@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -41,8 +43,11 @@ def test_digests_are_unique_and_equal_in_another_process(everything: list[Probe]
 
 
 def test_the_set_is_as_wide_as_documented(everything: list[Probe]) -> None:
-    assert len(everything) >= 600
-    assert len({(p.domain, p.op_type) for p in everything if p.domain == ""}) >= 60
+    ours = [p for p in everything if p.family != "node_tests"]
+    assert len(ours) >= 4_800 and len(everything) - len(ours) >= 1_300
+    assert {p.op_type for p in ours if p.domain == ""} == {s.name for s in onnx.defs.get_all_schemas_with_history() if s.domain == ""}
+    assert len({p.op_type for p in ours if p.domain == "com.microsoft"}) >= 45
+    assert len({p.pattern for p in ours if p.domain == "pattern" and "/" not in p.pattern}) >= 50
 
 
 def test_every_pattern_finds_itself_exactly_once(everything: list[Probe]) -> None:
@@ -53,6 +58,44 @@ def test_every_pattern_finds_itself_exactly_once(everything: list[Probe]) -> Non
         if not known:
             continue  # several outputs: not a template
         assert len(list(matches(known[0], scope))) == 1, p.id
+
+
+def test_node_tests_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, made = FAMILIES["node_tests"], []
+    monkeypatch.setenv("OPCOMPAT_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "extracted", lambda: made.append(1) or {"cases": [], "left out": {"why": 2}})
+    assert module.left_out() == {"why": 2} and module.left_out() == {"why": 2} and len(made) == 1
+    (kept,) = (tmp_path / "node_tests").iterdir()
+    kept.write_text("{")
+    assert list(module.probes()) == [] and len(made) == 2, "a damaged file is made anew"
+    monkeypatch.setenv("OPCOMPAT_CACHE", str(kept / "no folder"))
+    assert module.left_out() == {"why": 2} and len(made) == 3, "where nothing can be kept, it still works"
+
+
+def test_node_tests_keep_their_numbers(everything: list[Probe]) -> None:
+    tests = {p.id: p for p in everything if p.family == "node_tests"}
+    relu = tests["node_tests/Relu:test_relu"]
+    assert relu.expected is not None and np.array_equal(relu.expected[0], np.maximum(relu.inputs["x"], 0)) and relu.tolerance is not None
+    strings = tests["node_tests/StringConcat:test_string_concat_utf8"]
+    assert strings.expected is not None and strings.expected[0].dtype == object and strings.tolerance is None
+    assert all(p.expected and len(p.expected) == len(p.proto.graph.output) for p in tests.values())
+
+
+def test_what_node_tests_leave_out() -> None:
+    reason, node, two = FAMILIES["node_tests"].reason, onnx.ModelProto(), onnx.ModelProto()
+    node.graph.node.add(op_type="Relu")
+    node.graph.output.append(onnx.helper.make_tensor_value_info("y", 1, [1]))
+    two.CopyFrom(node)
+    two.graph.node.add(op_type="Relu")
+    assert reason("test_relu", node) == "" and "operators have probes" in reason("test_relu_expanded", node)
+    assert "more than one node" in reason("test_two", two) and "random" in reason("test_bernoulli", node)
+    assert "locales" in reason("test_strnormalizer_export_monday_empty_output", node)
+    for kind, why in (
+        (onnx.helper.make_sequence_type_proto(node.graph.output[0].type), "sequences"),
+        (onnx.helper.make_tensor_type_proto(22, [1]), "byte"),
+    ):
+        node.graph.output[0].type.CopyFrom(kind)
+        assert why in reason("test_relu", node)
 
 
 def test_a_pattern_whose_inner_value_is_read_elsewhere_does_not_match(everything: list[Probe]) -> None:
