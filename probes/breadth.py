@@ -63,7 +63,27 @@ def given(since: int = 0, **parameters: Any) -> Make:
 
 
 def reduced(since: int) -> Make:
-    return lambda x, opset: ({"X": x}, {"axes": [-1]}) if opset < since else ({"X": x, "axes": const([-1])}, {})
+    def make(x: Array, opset: int) -> tuple[Inputs, dict[str, Any]]:
+        value = x & (np.arange(x.shape[1]) > 0)[:, None] if x.dtype == bool else x
+        return ({"X": value}, {"axes": [-1]}) if opset < since else ({"X": value, "axes": const([-1])}, {})
+
+    return make
+
+
+def every_third(x: Array, *instead: float) -> Array:
+    """x with its first, second... of every three elements replaced."""
+    made = x.copy()
+    for i, value in enumerate(instead):
+        made.reshape(-1)[i::3] = value
+    return made
+
+
+def equal(x: Array, opset: int) -> tuple[Inputs, dict[str, Any]]:
+    return {"A": x, "B": np.where(np.arange(x.size).reshape(x.shape) % 2, other(x), x)}, {}
+
+
+def odd(x: Array, opset: int) -> tuple[Inputs, dict[str, Any]]:
+    return {"X": every_third(x, np.nan, -np.inf)}, {}
 
 
 def clip(x: Array, opset: int) -> tuple[Inputs, dict[str, Any]]:
@@ -156,6 +176,7 @@ UNARY = (
     "LeakyRelu Log Mish Reciprocal Round Selu Sin Sinh Softplus Softsign"
 )
 DOMAINS = {
+    "ReduceLogSum": (0.3, 2),
     "Acos": (-0.6, 0.6),
     "Asin": (-0.6, 0.6),
     "Atanh": (-0.6, 0.6),
@@ -178,8 +199,8 @@ ROWS: dict[str, Row] = {
         ("Erf", REAL, []), ("LeakyRelu", REAL, []), ("Floor", REAL, []),
     )},
     "Tan": (alone(), SHAPE, REAL, [], []), "Swish": (alone(), SHAPE, REAL, [], []), "ThresholdedRelu": (alone(), SHAPE, REAL, [], []),
-    "Shrink": (alone(), SHAPE, "float64 int8 uint8 int64", [], []), "IsNaN": (alone(), SHAPE, "bfloat16", [], ["empty", "0-d"]),
-    "IsInf": (alone(), SHAPE, "bfloat16", [], ["empty"]), "Dropout": (dropped, SHAPE, REAL, [12, 22], ["empty", "0-d"]),
+    "Shrink": (alone(), SHAPE, "float64 int8 uint8 int64", [], []), "IsNaN": (odd, SHAPE, "bfloat16", [], ["empty", "0-d"]),
+    "IsInf": (odd, SHAPE, "bfloat16", [], ["empty"]), "Dropout": (dropped, SHAPE, REAL, [12, 22], ["empty", "0-d"]),
     "BitwiseNot": (alone(), SHAPE, "int8 uint16 uint32 uint64", [], []), "Clip": (clip, SHAPE, f"{REAL} uint8 int16 uint32 uint64 int64", [],
         ELEMENTWISE),
     "Softmax": (alone(axis=-1), SHAPE, "float64", [1], ["empty", "empty inside", "one", "rank=6", "long"]),
@@ -206,13 +227,14 @@ ROWS: dict[str, Row] = {
     "ScatterND": (lambda x, o: ({"X": x, "I": const([[1], [0]]), "U": np.array(x[::-1])}, {}), SHAPE, f"{REAL} int8 uint8 uint32 bool string", [],
         []),
     "Compress": (given(1, condition=[False, True, True, False, True, True]), SHAPE, f"{REAL} int8 uint8 int32 bool string", [], []),
-    "Trilu": (alone(), SHAPE, f"{REAL} int8 uint8 int32", [], ["empty", "rank=6"]), "Unique": (alone(axis=0), (6,),
+    "Trilu": (alone(), SHAPE, f"{REAL} int8 uint8 int32", [], ["empty", "rank=6"]), "Unique": (lambda x, o: ({"X": x[[3, 1, 3, 0, 1, 3]]},
+        {"axis": 0}), (6,),
         "float16 float64 int32 int8 uint8 bool string", [], []),
     "ReverseSequence": (lambda x, o: ({"X": x, "L": const([2, 1, 2])}, {}), SHAPE, f"float16 {REAL} int8 uint8 int32 int64 bool string", [], []),
     "CenterCropPad": (given(1, shape=[2, 5, 3]), SHAPE, f"float16 {REAL} int8 uint8 int32 bool", [], []),
     "OneHot": (table, SHAPE, "float16 float64 int32 int8 uint8", [], []),
     "EyeLike": (lambda x, o: ({"X": x}, {}), (3, 4), "float16 float64 int32 uint8", [22], []),
-    "CastLike": (lambda x, o: ({"X": data(*x.shape, low=0, high=5), "L": Const(np.array(x[:1, 0, 0]))}, {}), SHAPE,
+    "CastLike": (lambda x, o: ({"X": every_third(data(*x.shape, low=0, high=5), 0), "L": Const(np.array(x[:1, 0, 0]))}, {}), SHAPE,
         f"{REAL} int8 uint8 int32 uint32 bool", [19, 21, *NEW], []),
     "Cast": (alone(to=1), SHAPE, "int16 uint16 uint32 uint64", [6, *NEW], ["empty", "rank=6", "rank=7"]),
     "ConstantOfShape": (lambda x, o: ({"shape": np.array([2, 3])}, {}), SHAPE, "", [20, *NEW], []),
@@ -227,7 +249,7 @@ ROWS: dict[str, Row] = {
     **{op: (pair(), SHAPE, d, v, s) for op, d, v, s in (
         ("Add", "int16 uint16 uint32 uint64", [], ["one", "rank=7"]),
         ("Mul", f"{REAL} int8 uint8 uint32 uint64", [7], ELEMENTWISE), ("Div", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
-        ("Equal", f"{REAL} int8 int16 uint32 uint64", [], ELEMENTWISE), ("Greater", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
+        ("Greater", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
         ("Less", f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE), ("GreaterOrEqual", f"{REAL} int8 uint8 uint32", [], []),
         ("LessOrEqual", f"{REAL} int8 uint8 uint32", [], []), ("Max", f"float64 int8 {WHOLE[10:]}", [6, 12], ELEMENTWISE), ("Min",
             f"float64 int8 {WHOLE[10:]}", [6, 12], ELEMENTWISE),
@@ -244,15 +266,16 @@ ROWS: dict[str, Row] = {
     "Where": (lambda x, o: ({"C": data(*x.shape, dtype="bool", seed=4), "X": x, "Y": np.array(x[::-1])}, {}), SHAPE, f"float64 {WHOLE} string", [],
         ["empty", "rank=6"]),
     **{f"Reduce{op}": (reduced(13 if op == "Sum" else 18), SHAPE, d, v, s) for op, d, v, s in (
-        ("Sum", "uint32 uint64", [1], ["empty", "long", "rank=7"]), ("Mean", "float64 int32 int64", [1], ["empty", "long", "rank=7"]),
+        ("Sum", "uint32 uint64", [1], ["empty", "long", "rank=7"]), ("Mean", "float64", [1], ["empty", "long", "rank=7"]),
         ("Max", "bfloat16 float64 uint32 uint64 bool", [1, 12], ["empty", "long", "rank=7"]), ("Min", f"float16 {REAL} int8 uint8 int64 bool", [1,
             12, 20], ["empty", "rank=6"]),
         ("Prod", f"float16 {REAL} int64", [1], ["empty", "rank=6"]), ("L1", f"float16 {REAL} int32 int64", [1], ["empty", "rank=6"]),
-        ("L2", f"{REAL} int32 int64", [1], ["empty", "rank=6"]), ("LogSum", f"float16 {REAL}", [1], []), ("LogSumExp", f"float16 {REAL}", [1],
+        ("L2", REAL, [1], ["empty", "rank=6"]), ("LogSum", f"float16 {REAL}", [1], []), ("LogSumExp", f"float16 {REAL}", [1],
             ["empty", "long", "rank=6"]),
         ("SumSquare", f"float16 {REAL} int32 int64", [1], ["empty", "rank=6"]),
     )},
     "Sub": (subtracted, SHAPE, f"{REAL} int8 uint8 uint32 uint64", [], ELEMENTWISE),
+    "Equal": (equal, SHAPE, f"{REAL} int8 int16 uint32 uint64", [], ELEMENTWISE),
     "Det": (lambda x, o: ({"X": np.array(x[..., :3])}, {}), (2, 3, 4), "float16 float64", [], []),
     "Einsum": (lambda x, o: ({"A": x, "B": other(x)}, {"equation": "bij,bkj->bik"}), SHAPE, f"{REAL} int64", [], ["empty"]),
     "Gemm": (multiplied, (3, 8), "int64 uint32 uint64", [], []), "MatMul": (multiplied, SHAPE, "uint32 uint64", [1], ["empty", "rank=6"]),

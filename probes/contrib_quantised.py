@@ -15,6 +15,7 @@ FAMILY = "contrib_quantised"
 Inputs = dict[str, Array | Const | None]
 LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
 QUANTUM = Tolerance(1.01, 0, "one output quantum")
+CHOSEN = Tolerance(0.01, 0.01, "runtimes may quantise the other side to 8 bits")
 DYNAMIC = Tolerance(0.05, 0.01, "inputs are quantised to 8 bits, and runtimes round halves differently")
 
 
@@ -171,7 +172,7 @@ def pairs() -> Iterator[Probe]:
             for name, shape in (("B=row", (6,)), ("B=channel", (4, 1, 1)), ("B=scalar", ())):
                 inputs: Inputs = {
                     "A": codes(2, 4, 5, 6, dtype=dtype), "as_": step(0.02), "az": point(dtype), "B": Const(codes(*shape, dtype=dtype, seed=1)),
-                    "bs": step(0.015), "bz": point(dtype), "ys": step(0.03), "yz": point(dtype),
+                    "bs": step(0.015), "bz": point(dtype), "ys": step(0.045), "yz": point(dtype),
                 }  # fmt: skip
 
                 def compute(A: Array, as_: Any, az: Any, B: Array, bs: Any, bz: Any, ys: Any, yz: Any, op: str = op, dtype: str = dtype) -> Array:
@@ -248,10 +249,9 @@ def blocks(f: dict) -> Probe:
         real = ((whole.reshape(n, count, size) - start[..., None]) * scales.astype(np.float64)[..., None]).reshape(n, -1)[:, :k]
         return A @ real.T + (0 if bias is None else bias)
 
-    own = {"tolerance": DYNAMIC} if f["level"] else {}
     return microsoft(
         "MatMulNBits", describe(BLOCKS, f), inputs, compute, f["dtype"], "A" if f["dynamic"] == "batch" else "", K=k, N=n, bits=bits, block_size=size,
-        accuracy_level=f["level"] or None, **own,
+        accuracy_level=f["level"] or None, tolerance=CHOSEN,
     )  # fmt: skip
 
 

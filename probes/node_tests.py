@@ -68,7 +68,8 @@ def unpacked(held: list[Any], value: onnx.ValueInfoProto) -> Array:
 
 def extracted() -> dict[str, Any]:
     """Run onnx's tests: {"cases": [name, tolerances, model, inputs, outputs], "left out": reason -> count}. Takes 10 to 20 seconds."""
-    sys.stderr.write(f"opcompat: making the node tests of onnx {onnx.__version__}, once: some 10 s\n")
+    if sys.stderr.isatty():
+        sys.stderr.write(f"opcompat: making the node tests of onnx {onnx.__version__}, once: some 10 s\n")
     state, cases, left = np.random.get_state(), [], Counter[str]()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -109,7 +109,9 @@ def cast() -> Iterator[Probe]:
     yield one("Cast", "string to float32", {"X": texts("1.5", "-2", "3e2", "0")}, [np.array([1.5, -2, 300, 0], np.float32)], opset=17, to=1)
     yield one("Cast", "string to int64", {"X": texts("15", "-2", "0")}, [np.array([15, -2, 0])], opset=17, to=7)
     yield one("Cast", "int64 to string", {"X": np.array([15, -2, 0])}, [texts("15", "-2", "0")], opset=17, to=8)
-    yield one("Equal", "dtype=string", {"A": WORDS, "B": WORDS[::-1].copy()}, [np.equal(WORDS, WORDS[::-1])], opset=19)
+    yield one(
+        "Equal", "dtype=string", {"A": WORDS, "B": WORDS[[0, 2, 1, 3, 5, 5]]}, [np.equal(WORDS, WORDS[[0, 2, 1, 3, 5, 5]]).astype(bool)], opset=19
+    )
     yield one("Equal", "dtype=string,B=constant", {"A": WORDS, "B": Const(texts("abc"))}, [WORDS == "abc"], opset=19)
 
 

@@ -13,6 +13,7 @@ from conftest import conv_model
 
 import opcompat
 from opcompat import checker, report
+from opcompat.env import cache
 from opcompat.store import Base
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -21,7 +22,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def run(small_base: Path, tmp_path: Path) -> Run:
     def call(*arguments: object, **more: str) -> "subprocess.CompletedProcess[str]":
-        env = {"PATH": "/usr/bin:/bin", "OPCOMPAT_DB": str(small_base), "COLUMNS": "100", "HOME": str(tmp_path), **more}
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "OPCOMPAT_DB": str(small_base),
+            "COLUMNS": "100",
+            "HOME": str(tmp_path),
+            "OPCOMPAT_CACHE": str(cache()),
+            **more,
+        }
         return subprocess.run([sys.executable, "-m", "opcompat.cli", *map(str, arguments)], capture_output=True, text=True, env=env, cwd=tmp_path)
 
     return call
