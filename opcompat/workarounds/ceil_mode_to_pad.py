@@ -47,7 +47,7 @@ def rewrite(model: Any, index: int) -> None:
         counts = counts[..., None] * ((at >= low) & (at < high)).sum(1)
     kind = np_dtype(edit.dtype(x))
     lowest = ml_dtypes.finfo if "float" in edit.dtype(x) else np.iinfo
-    fill = 0 if average else lowest(kind).min  # type: ignore[no-untyped-call]
+    fill = 0 if average else lowest(kind).min
     padded = x
     if any(pads[: len(kernel)]) or any(tail):
         padded = edit("Pad", x, edit.const([0, 0, *pads[: len(kernel)], 0, 0, *tail]), edit.const(fill, x))

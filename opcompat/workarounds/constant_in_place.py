@@ -35,7 +35,7 @@ def rewrite(model: Any, index: int) -> None:
         made = np.full([int(d) for d in edit.array(first).ravel()], value.ravel()[0], value.dtype)
     elif op == "EyeLike":
         dtype = DTYPES[edit.attribute("dtype")] if edit.attribute("dtype") else edit.dtype(first)
-        made = np.eye(*edit.static(first), k=edit.attribute("k", 0)).astype(np_dtype(dtype))
+        made = np.eye(edit.static(first)[0], edit.static(first)[1], k=edit.attribute("k", 0)).astype(np_dtype(dtype))
     else:
         shape = edit.static(first)
         rank = len(shape)

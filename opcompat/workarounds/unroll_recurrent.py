@@ -48,7 +48,7 @@ def rewrite(model: Any, index: int) -> None:
         parameters.append((name, held))
 
     def apply(name: str, held: dict[str, float], value: str) -> str:
-        return str(edit(name, value, **held))
+        return str(edit(name, value, **dict[str, Any](held)))
 
     def bound(value: str) -> str:
         return edit("Clip", value, edit.const(-clip, x), edit.const(clip, x)) if clip is not None else value
