@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -18,6 +18,7 @@ from opcompat import probe, workarounds
 from opcompat.compare import is_quantised, judge
 from opcompat.fixer import rewrite
 from opcompat.model import DTYPES, of_proto
+from opcompat.predict import Evidence
 from opcompat.signature import signature
 from opcompat.workarounds import Kind, Refused, Workaround, all_workarounds
 
@@ -239,3 +240,80 @@ def test_helping_one_target_does_not_break_another(small_base: Path) -> None:
 def test_advice_for_wrong_numbers_is_not_given_to_refused_nodes() -> None:
     hint = next(w for w in ALL if w.name == "openvino-f32")
     assert hint.fits("Conv", {"dtype": "float32"}, "openvino/cpu", "compare") and not hint.fits("Conv", {"dtype": "float32"}, "openvino/cpu", "load")
+
+
+def test_versions_and_messages_decide_where_they_are_known() -> None:
+    w = next(w for w in ALL if w.name == "tensorrt-deform-conv-plugin")
+    assert w.fits("DeformConv", {}, "tensorrt/gpu", version="8.6") and w.fits("DeformConv", {}, "tensorrt/gpu")
+    assert not w.fits("DeformConv", {}, "tensorrt/gpu", version="10.1.0") and w.fits("DeformConv", {}, "tensorrt/gpu", version="no number")
+    rule = next(w for w in ALL if w.name == "rknn-disable-rules")
+    assert rule.fits("Conv", {}, "rknn/rk3588", message="E build: error in rule fuse_two_reshape") and not rule.fits("Conv", {}, "rknn/rk3588")
+    older = next(w for w in ALL if w.name == "older-opset")
+    assert older.fits("Relu", {}, "ort/cpu", message="ONNX Runtime only *guarantees* support for models ... Opset 27 is under development")
+    assert not older.fits("Relu", {}, "ort/cpu", message="Could not find an implementation for Relu(14)")
+
+
+@pytest.mark.parametrize(
+    "outcomes, broken, said",
+    [
+        ([("a", "pass"), ("b", "fail"), ("c", "fail")], {"a"}, "1 of 1 probes that break and are like it"),
+        ([("a", "fail"), ("b", "pass"), ("c", "pass")], {"a"}, None),
+        ([("a", "pass"), ("b", "pass"), ("c", "fail")], set(), "2 of 3 rewritten"),
+        ([("a", "fail"), ("b", "fail"), ("c", "pass")], set(), None),
+        ([], {"a"}, ""),
+    ],
+)
+def test_a_proof_counts_where_the_original_breaks(outcomes: list[tuple[str, Any]], broken: set[str], said: str | None) -> None:
+    tried = [Evidence(f"workaround/w:{name}", {}, outcome) for name, outcome in outcomes]
+    told = workarounds.proof(tried, broken, {}, "demo/npu")
+    assert told is None if said is None else told is not None and told.startswith(said)
+
+
+def test_a_proof_of_the_same_dtype_counts_first() -> None:
+    tried = [Evidence(f"workaround/w:{d}", {"dtype": d}, "pass" if d == "float32" else "fail") for d in ("float32", "float16", "float64")]
+    said = workarounds.proof(tried, {"float32", "float16", "float64"}, {"dtype": "float32"}, "demo/npu")
+    assert said is not None and said.startswith("1 of 1")
+
+
+def test_sizes_that_depend_on_data_are_told_apart() -> None:
+    """No option fixes the number of non-zero elements; a batch size that the caller chooses can be fixed."""
+    g = probe.Graph()
+    rows = g("Transpose", g("NonZero", "x"), perm=[1, 0])
+    ends = [g("Relu", g("Cast", rows, to=1)), g("Relu", "x")]
+    nodes = of_proto(probe.finish(g, {"x": probe.data(2, 3)}, ends, 17, {"x": ["N", 3]}), "m").main.nodes
+    told = {n.path: workarounds.facts_of(signature(n), [n])["dynamic"] for n in nodes if n.op_type == "Relu"}
+    assert list(told.values()) == ["by data", "batch"]
+    fixed = next(w for w in ALL if w.name == "fix-dynamic-dims")
+    assert [fixed.fits("Relu", {"dynamic": d}, "qnn/htp-v73") for d in told.values()] == [False, True]
+
+
+def test_weights_nobody_reads_any_more_are_dropped() -> None:
+    proto = _model([_conv("x", "a"), onnx.helper.make_node("Relu", ["a"], ["y"])])
+    assert {t.name for t in _apply("split-grouped-conv", proto, 0).graph.initializer} >= {"s", "b", "n/c0"}
+    assert "w" not in {t.name for t in _apply("split-grouped-conv", proto, 0).graph.initializer}
+    shared = _model([_conv("x", "a"), _conv("a", "y")])
+    assert "w" in {t.name for t in _apply("split-grouped-conv", shared, 1).graph.initializer}
+
+
+def test_hardswish_does_not_overflow_in_half_precision() -> None:
+    proto = _apply("hardswish-to-clip", _model([onnx.helper.make_node("HardSwish", ["x"], ["y"])], dtype=np.float16), 0)
+    x = np.full((1, 8, 6, 6), 40000, np.float16)
+    assert np.array_equal(ReferenceEvaluator(proto).run(None, {"x": x})[0], x)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("size, made", [(5, 9), (9, 5), (6, 6), (1, 4), (7, 1)])
+def test_a_constant_keeps_its_value_when_resized(mode: str, size: int, made: int) -> None:
+    """Rows of every resize matrix sum to 1, whatever the coordinate mode."""
+    from opcompat.workarounds._resample import matrix
+
+    for how in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"):
+        for antialias in (0, 1):
+            found = matrix(size, made, made / size, {"mode": mode, "coordinate_transformation_mode": how, "antialias": antialias})
+            assert found.shape == (made, size) and np.allclose(found.sum(1), 1)
+
+
+def test_every_probe_of_a_proof_differs_in_facts(proofs: dict[str, list[probe.Probe]], originals: dict[str, probe.Probe]) -> None:
+    """Not five alike: the tanh form of Gelu is among the proofs of its rewrite."""
+    told = [originals[p.id.split(":", 1)[1]].facts.get("approximate") for p in proofs["gelu-to-primitives"]]
+    assert {"none", "tanh"} <= set(told)

@@ -55,10 +55,10 @@ class Workaround:
 
     def _meant(self, version: str) -> bool:
         from packaging.specifiers import SpecifierSet
-        from packaging.version import InvalidVersion
+        from packaging.version import InvalidVersion, Version
 
         try:
-            return SpecifierSet(self.versions).contains(version, prereleases=True)
+            return SpecifierSet(self.versions).contains(Version(version), prereleases=True)
         except InvalidVersion:
             return True
 
