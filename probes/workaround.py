@@ -12,7 +12,7 @@ from opcompat.signature import signature
 from opcompat.workarounds import Refused, Workaround, all_workarounds
 
 FAMILY = "workaround"
-EACH = 8
+EACH, IN_PATTERNS = 8, 2
 OTHERS = (FAMILY, "breadth", "node_tests")
 """Families without spread on purpose: originals come from those that operators have of their own."""
 
@@ -55,15 +55,16 @@ def candidates() -> dict[str, list[Candidate]]:
             for recipe in recipes:
                 fitting = (k for k, n in enumerate(names) if n in recipe.operators and recipe.applies(dict(facts[k])))
                 if (index := next(fitting, None)) is not None:
-                    found[recipe.name].append(Candidate(probe, index, frozenset({("operator", names[index]), *facts[index].items()})))
+                    pairs = frozenset({("operator", names[index]), ("pattern", probe.pattern), *facts[index].items()})
+                    found[recipe.name].append(Candidate(probe, index, pairs))
     return found
 
 
-def spread(recipe: Workaround, left: list[Candidate]) -> Iterator[Probe]:
-    """Yield up to EACH rewritten probes, the next always the one that adds most facts not seen yet."""
+def spread(recipe: Workaround, left: list[Candidate], count: int) -> Iterator[Probe]:
+    """Yield up to `count` rewritten probes, the next always the one that adds most facts not seen yet."""
     seen: set[tuple[str, object]] = set()
     made: dict[str, Probe] = {}
-    while left and len(made) < EACH:
+    while left and len(made) < count:
         best = max(left, key=lambda c: len(c.pairs - seen)) if seen else left[0]
         left.remove(best)
         try:
@@ -79,4 +80,7 @@ def probes() -> Iterator[Probe]:
     for_each = candidates()
     for recipe in all_workarounds():
         if recipe.rewrite is not None:
-            yield from spread(recipe, for_each[recipe.name])
+            alone, inside = ([c for c in for_each[recipe.name] if (c.original.focus is None) == p] for p in (False, True))
+            plain = list(spread(recipe, alone, EACH - IN_PATTERNS if inside else EACH))
+            yield from plain
+            yield from spread(recipe, inside, EACH - len(plain) if not plain else IN_PATTERNS)

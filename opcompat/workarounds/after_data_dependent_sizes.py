@@ -1,7 +1,7 @@
 """End the network before sizes depend on data.
 
 What it does: advice only.
-When it applies: a node behind such an operator.
+When it applies: a dynamic size behind NonZero, NonMaxSuppression, Unique or Compress.
 Why: how many rows there are is known only after the operator has run.
 Cost: a second, small model.
 References: https://onnx.ai/onnx/operators/onnx__NonZero.html
