@@ -12,7 +12,7 @@ from opcompat.signature import signature
 from opcompat.workarounds import Refused, Workaround, all_workarounds
 
 FAMILY = "workaround"
-EACH, IN_PATTERNS = 8, 2
+EACH, IN_PATTERNS, LARGE = 8, 2, 20_000
 OTHERS = (FAMILY, "breadth", "node_tests")
 """Families without spread on purpose: originals come from those that operators have of their own."""
 
@@ -70,6 +70,8 @@ def spread(recipe: Workaround, left: list[Candidate], count: int) -> Iterator[Pr
         try:
             probe = best.rewritten(recipe)
         except Refused:
+            continue
+        if len(probe.model) >= LARGE:
             continue
         seen |= best.pairs
         made.setdefault(probe.digest, probe)
