@@ -1,7 +1,8 @@
 """Speed of every executable workaround before and after: one node of a realistic size, original and rewritten, timed in turns in one process.
 
 python bench/workarounds.py [NAME...] [--write]     (needs the environments ort and openvino: they are installed on first use)
-One thread, default optimisations. --write puts the table and what the base in use knows of rescued probes into docs/workarounds-measured.md.
+One thread, default optimisations, CPU time. --write puts the table, with the probes the base in use knows as rescued, in
+docs/workarounds-measured.md.
 """
 
 import argparse
@@ -41,10 +42,10 @@ def openvino(model):
     request = core.compile_model(core.read_model(model), "CPU", hints).create_infer_request()
     return lambda: request.infer(feeds)
 def seconds(run, times):
-    started = time.perf_counter()
+    started = time.process_time()  # of all threads: what else the machine does is left out
     for _ in range(times):
         run()
-    return (time.perf_counter() - started) / times
+    return (time.process_time() - started) / times
 runs = []
 for model in models:
     try:
@@ -221,11 +222,8 @@ def main() -> None:
             rows.append(f"| {name} | {made[name].op_type} | {' | '.join(told)} | {rescued(base, recipes[name])} |")
             print(rows[-1], flush=True)
     if options.write:
-        head = (
-            "# Workarounds, measured\n\nMade by `python bench/workarounds.py --write`: time after / time before (range of "
-            + str(PAIRS)
-            + " pairs), then the time after.\n"
-        )
+        head = "# Workarounds, measured\n\nMade by `python bench/workarounds.py --write`. CPU time after the rewrite over that before, medians "
+        head += f"(quartiles) of {PAIRS} pairs taken in turns on one thread; then the time after.\n"
         PAGE.write_text("\n".join([head, *rows]) + "\n")
 
 
