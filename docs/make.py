@@ -3,6 +3,7 @@
 python docs/make.py
 """
 
+import sys
 from pathlib import Path
 
 import click
@@ -23,11 +24,20 @@ def commands() -> str:
 
 
 def workarounds() -> str:
-    """Return docs/workarounds.md: one row per workaround."""
-    rows = ["# Workarounds\n\nMade by `python docs/make.py` from `opcompat/workarounds/`. Those with a rewrite can be applied by `opcompat fix`.\n"]
-    rows.append("| name | what | for | on | rewrite | source |\n|---|---|---|---|---|---|")
-    for w in all_workarounds():
-        cells = (w.name, f"{w.title}. {w.advice}", ", ".join(w.operators), ", ".join(w.targets), "yes" if w.rewrite else "", w.source)
+    """Return docs/workarounds.md: one row per workaround; its condition is what its docstring says of when it applies."""
+    every = all_workarounds()
+    combinations = sum(len(w.operators) * len(w.targets) for w in every)
+    rows = [
+        "# Workarounds\n\nMade by `python docs/make.py` from `opcompat/workarounds/`. "
+        f"{len(every)} recipes for {combinations} combinations of operator, condition and target (`*` counts once); `opcompat fix` can apply "
+        f"{sum(w.rewrite is not None for w in every)}: their speed, and what they rescue, is in [workarounds-measured.md](workarounds-measured.md).\n"
+    ]
+    rows.append("| name | kind | for | when | on | what | rewrite | source |\n|---|---|---|---|---|---|---|---|")
+    for w in every:
+        text = " ".join((sys.modules[w.applies.__module__].__doc__ or "").split())
+        when = text.partition("When it applies: ")[2].partition(" Why: ")[0].rstrip(".")
+        on = ", ".join(w.targets) + (f" ({w.versions})" if w.versions else "")
+        cells = (w.name, w.kind, ", ".join(w.operators), when, on, f"{w.title}. {w.advice}", "yes" if w.rewrite else "", w.source)
         rows.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
     return "\n".join(rows) + "\n"
 

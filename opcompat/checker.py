@@ -19,7 +19,7 @@ from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, differe
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Operator, Target, database_path
-from opcompat.workarounds import all_workarounds
+from opcompat.workarounds import all_workarounds, facts_of, proof
 
 SCHEMA_VERSION = 1
 SEVERITY: tuple[Verdict, ...] = ("works", "slow", "falls_back", "unknown", "breaks")
@@ -340,20 +340,23 @@ def _kind(about: Target) -> Literal["measured", "declared", "claimed"]:
     return "measured" if about.evidence == "measured" else "declared" if about.evidence == "declared" else "claimed"
 
 
-def _advice(subject: _Subject, asked: Asked, judge: _Judge, stage: str | None) -> tuple[Advice, ...]:
-    """Return the workarounds that apply; a rewrite most of whose probes break on the target helps nobody there."""
+def _advice(subject: _Subject, asked: Asked, judge: _Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
+    """Return the workarounds that apply to the operator, or to the pattern that decided; a rewrite that its own probes disprove helps nobody."""
     domain, op_type = subject.operator
-    name = f"{domain}:{op_type}" if domain else op_type
+    named = [(f"{domain}:{op_type}" if domain else op_type, facts_of(subject.facts, subject.nodes))]
+    named += [(f"pattern:{pattern}", dict(subject.pattern[1]))] if pattern and subject.pattern else []
+
+    def known(*operators: Operator) -> list[Any]:
+        return [e for source in asked.sources for o in operators for e in judge.evidence.get((source, o), [])]
+
+    broken = {e.probe for e in known(subject.operator, ("pattern", pattern)) if not e.good}
     made = []
     for w in all_workarounds():
-        if not w.fits(name, dict(subject.facts), asked.target, stage):
-            continue
-        tried = [e for source in asked.sources for e in judge.evidence.get((source, ("pattern", f"workaround/{w.name}")), [])]
-        passed = sum(e.good for e in tried)
-        if 2 * passed >= len(tried):
-            proof = f"{passed} of {len(tried)} rewritten probes pass on {asked.target}" if tried else ""
-            made.append(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, proof))
-    return tuple(made)
+        if any(w.fits(name, facts, asked.target, stage, asked.version, message) for name, facts in named):
+            shown = proof(known(("pattern", f"workaround/{w.name}")), broken, subject.facts, asked.target)
+            if shown is not None:
+                made.append(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, shown))
+    return tuple(sorted(made, key=lambda a: not a.proof))  # what was seen to help comes first, and `fix` tries it first
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -415,7 +418,7 @@ def _target(
         domain, op_type = subject.operator
         finished[id(subject)] = NodeFinding(
             "", "", op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited,
-            _advice(subject, asked, judge, stage) if needs_help else (), related,
+            _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else (), related,
         )  # fmt: skip
     inner: dict[str, list[Verdict]] = {}
     nodes: list[NodeFinding] = []

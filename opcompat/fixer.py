@@ -16,6 +16,7 @@ from opcompat.runner import Target
 from opcompat.runtimes import all_runtimes
 from opcompat.store import Base, database_path
 from opcompat.workarounds import Refused, all_workarounds
+from opcompat.workarounds._edit import shapes
 
 
 class FixError(Exception):
@@ -33,13 +34,18 @@ def _broken(report: Report) -> dict[str, NodeFinding]:
 
 
 def harmful(targets: Sequence[str]) -> dict[str, str]:
-    """Return workaround -> a target among these on which most of its own probes break: helping one target must not break another."""
+    """Return workaround -> a target among these on which it breaks most probes that pass untouched: helping one target must not break another."""
+    recipes = {f"workaround/{w.name}": w for w in all_workarounds() if w.rewrite is not None}
+    operators = {o.split(":")[-1] for w in recipes.values() for o in w.operators}
     found: dict[str, str] = {}
     with Base(database_path()) as base:
-        names = [f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None]
-        for (target, (_, name)), tried in base.evidence(names, targets).items():
-            if 2 * sum(e.good for e in tried) < len(tried):
-                found[name.split("/")[1]] = target
+        evidence = base.evidence(sorted({*recipes, *operators}), targets)
+    passing = {(target, e.probe) for (target, _), tried in evidence.items() for e in tried if e.good}
+    for (target, (_, name)), tried in evidence.items():
+        if name in recipes:
+            kept = [e.good for e in tried if (target, e.probe.split(":", 1)[1]) in passing]
+            if 2 * sum(kept) < len(kept):
+                found[recipes[name].name] = target
     return found
 
 
@@ -113,6 +119,7 @@ def fix(path: Path, out: Path, targets: Sequence[str]) -> Iterator[str]:
         raise FixError(f"{path} has no node that breaks on {', '.join(targets)} and has a workaround that can be applied: see `opcompat check`")
     try:
         del proto.graph.value_info[:]
+        proto.graph.value_info.extend(shapes(proto))  # some runtimes infer fewer shapes themselves and then refuse the node
         onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
         raise FixError(f"the repaired model is not valid ONNX, please report this: {str(error).splitlines()[0]}") from None

@@ -255,5 +255,5 @@ def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Pat
         found = opcompat.check(conv_model(group=4), ["demo/npu"], Base(tmp_path / f"{name}.db")).targets[0].nodes[0]
         assert found.verdict == "breaks"
         assert [w.proof for w in found.workarounds] == (
-            [f"{len(proofs)} of {len(proofs)} rewritten probes pass on demo/npu"] if name == "good" else []
+            [f"{len(proofs)} of {len(proofs)} probes that break and are like it pass once rewritten on demo/npu"] if name == "good" else []
         )

@@ -1,7 +1,7 @@
 """Give dynamic dimensions a size.
 
 What it does: advice only.
-When it applies: a node whose batch dimension is dynamic.
+When it applies: a node with a dynamic dimension, unless it depends on data (as behind NonMaxSuppression).
 Why: NPU compilers plan memory ahead and refuse unknown sizes.
 Cost: one model file per size.
 References: https://github.com/opencv/opencv/issues/24559
@@ -11,7 +11,7 @@ from opcompat.workarounds import Facts, Workaround
 
 
 def applies(facts: Facts) -> bool:
-    return facts.get("dynamic") == "batch"
+    return facts.get("dynamic") in ("batch", "other")
 
 
 WORKAROUND = Workaround(
