@@ -15,8 +15,8 @@ import numpy as np
 
 MEMORY_LIMIT = 12 << 30  # address space, not resident: SDKs reserve far more than they touch
 SAMPLE_S = 0.004  # of inferences one after the other make one sample
-SAMPLES, MOST_SAMPLES = 15, 61  # at least and at most, of each side
-ENOUGH_S, LONGEST_S = 0.6, 10.0  # of sampling once there are SAMPLES; at all
+SAMPLES, MOST_SAMPLES = 15, 41  # at least and at most, of each side
+ENOUGH_S, LONGEST_S = 0.4, 10.0  # of sampling once there are SAMPLES; at all
 
 
 def load_runtime(path):
@@ -57,7 +57,7 @@ def feeds(job):
     return {spec["name"]: read_tensor(spec) for spec in job["inputs"]}, dtypes
 
 
-def in_turns(subject, baseline, clock=time.perf_counter):
+def in_turns(subject, baseline, clock=time.process_time):
     """Time two inferences in turns, so that what disturbs the machine disturbs both; return two lists of milliseconds per inference."""
     sides = []
     for infer in (subject, baseline):
