@@ -48,7 +48,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Timed(Result):
+class Clocked(Result):
     """What happened when a model was timed in turns with a baseline: milliseconds per inference, the nth of both taken one after the other."""
 
     subject_ms: tuple[float, ...] = ()

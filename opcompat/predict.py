@@ -58,6 +58,31 @@ class Prediction:
     differs: Mapping[str, tuple[Fact | None, Fact | None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A timing on one target: a subject with these facts had `ratio` times the throughput of a baseline, in the median of pairs."""
+
+    timing: str
+    facts: Facts
+    marks: tuple[str, ...]
+    """Names of the facts it is about."""
+    what: str
+    than: str
+    limit: float
+    """Below this ratio the subject is slow; 0 where the baseline is a yardstick only."""
+    low: float
+    ratio: float
+    high: float
+    """Lower quartile, median and upper quartile over the pairs."""
+    pairs: int
+    version: str
+    started: str
+
+    @property
+    def slow(self) -> bool:
+        return self.high < self.limit
+
+
 def difference(a: Facts, b: Facts) -> Difference:
     """Return the names of the facts in which a and b differ; a fact that only one of them has counts."""
     return frozenset(name for name, _ in a.items() ^ b.items())
@@ -155,6 +180,26 @@ def _covered(name: str, value: Fact | None, passing: Sequence[tuple[int, str, Di
         return True
     numbers = [s for s in seen if isinstance(s, int) and not isinstance(s, bool)]
     return isinstance(value, int) and not isinstance(value, bool) and bool(numbers) and min(numbers) <= value <= max(numbers)
+
+
+# ---- speed ---------------------------------------------------------------------------------------------------------------------------
+
+
+def speaking(facts: Facts, timed: Sequence[Timed]) -> list[Timed]:
+    """Return the timings that speak of a node with these facts, those nearest to it only: what they are about is equal, dtypes and ranks too."""
+
+    def same(t: Timed) -> bool:
+        decisive = (n for n in (*t.marks, *t.facts) if n in t.marks or n == "quantised" or n.endswith("dtype") or n.endswith(".rank"))
+        return all(facts.get(n) == t.facts[n] for n in decisive if n != "input.rank")  # a pattern's rank does not say how it is computed
+
+    near = [(len(difference(facts, t.facts)), t) for t in timed if t.limit and same(t)]
+    least = min((d for d, _ in near), default=0)
+    return [t for d, t in near if d == least]
+
+
+def slowdown(timed: Sequence[Timed]) -> Timed | None:
+    """Return the mildest of timings that speak of one node if all of them say that it is slow."""
+    return max(timed, key=lambda t: (t.ratio, t.timing)) if timed and all(t.slow for t in timed) else None
 
 
 # ---- claims --------------------------------------------------------------------------------------------------------------------------

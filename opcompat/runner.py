@@ -22,7 +22,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from opcompat.compare import Reference, is_quantised, judge
-from opcompat.outcome import STAGES, Outcome, Placement, Result, Stage, Timed, group_message
+from opcompat.outcome import STAGES, Clocked, Outcome, Placement, Result, Stage, group_message
 from opcompat.probe import Array, Const, Graph, Probe, const, finish
 from opcompat.timing import Timing
 
@@ -357,7 +357,7 @@ def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | Non
     )  # fmt: skip
     if isinstance(probe, Timing):
         subject, baseline = raw.samples if raw.samples and outcome == "pass" else ((), ())
-        return Timed(**vars(result), subject_ms=subject, baseline_ms=baseline)
+        return Clocked(**vars(result), subject_ms=subject, baseline_ms=baseline)
     return result
 
 

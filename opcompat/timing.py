@@ -37,7 +37,7 @@ class Timing(Probe):
         return hashlib.sha256(f"{Probe(**_of_probe(self)).digest} {self.baseline.digest}".encode()).hexdigest()[:16]
 
 
-def _of_probe(p: Probe) -> dict[str, object]:
+def _of_probe(p: Probe) -> dict[str, Any]:
     return {f.name: getattr(p, f.name) for f in fields(Probe)}
 
 
@@ -52,7 +52,7 @@ def timing(
     """Return the comparison of two probes. Raises ValueError where a mark is no fact of the subject."""
     if unknown := set(marks) - subject.facts.keys():
         raise ValueError(f"{subject.id} has no fact {sorted(unknown)[0]!r}: it has {', '.join(sorted(subject.facts))}")
-    return Timing(**_of_probe(subject), baseline=baseline, work=work, what=what, than=than, marks=tuple(marks), limit=limit)  # type: ignore[arg-type]
+    return Timing(**_of_probe(subject), baseline=baseline, work=work, what=what, than=than, marks=tuple(marks), limit=limit)
 
 
 def load(only: Sequence[str] = ()) -> list[Timing]:

@@ -16,7 +16,7 @@ import numpy as np
 MEMORY_LIMIT = 12 << 30  # address space, not resident: SDKs reserve far more than they touch
 SAMPLE_S = 0.004  # of inferences one after the other make one sample
 SAMPLES, MOST_SAMPLES = 15, 41  # at least and at most, of each side
-ENOUGH_S, LONGEST_S = 0.4, 10.0  # of sampling once there are SAMPLES; at all
+ENOUGH_S, LONGEST_S = 0.25, 10.0  # of sampling once there are SAMPLES; at all
 
 
 def load_runtime(path):

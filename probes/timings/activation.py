@@ -59,7 +59,9 @@ def paired() -> Iterator[Timing]:
     whole = binary("Add", "equal shapes", data(*SHAPES[4], seed=1))
     for name, shape in (("channels", (64, 1, 1)), ("columns", (56,)), ("rows", (1, 1, 56, 1)), ("gate", (1, 64, 1, 1))):
         subject = binary("Mul" if name == "gate" else "Add", f"broadcast={name}", data(*shape) if name == "gate" else Const(weights(*shape)))
-        yield timing(subject, whole, what=f"{subject.op_type} broadcasting {name}", than="Add of equal shapes", marks=("broadcast", "B.rank", "B.const"))
+        yield timing(
+            subject, whole, what=f"{subject.op_type} broadcasting {name}", than="Add of equal shapes", marks=("broadcast", "B.rank", "B.const")
+        )
     slope = {"x": data(*SHAPES[4]), "slope": Const(weights(64, 1, 1))}
     yield timing(
         single_op(FAMILY, "PRelu", "channels", slope), one("LeakyRelu", 4), what="PRelu by channel", than="LeakyRelu of the same elements",
@@ -68,7 +70,9 @@ def paired() -> Iterator[Timing]:
     clip = single_op(FAMILY, "Clip", "relu6", {"x": data(*SHAPES[4]), "min": const(0.0), "max": const(6.0)})
     yield timing(clip, one("Relu", 4), what="Clip to 0..6", than="Relu of the same elements", marks=("range",))
     where = {"condition": data(*SHAPES[4], dtype="bool"), "x": data(*SHAPES[4]), "y": data(*SHAPES[4], seed=2)}
-    yield timing(single_op(FAMILY, "Where", "equal shapes", where), whole, what="Where", than="Add of the same elements", marks=("broadcast",), limit=MOVED)
+    yield timing(
+        single_op(FAMILY, "Where", "equal shapes", where), whole, what="Where", than="Add of the same elements", marks=("broadcast",), limit=MOVED
+    )
 
 
 def probes() -> Iterator[Probe]:

@@ -114,9 +114,7 @@ def moved() -> Iterator[Timing]:
         yield timing(op("Pad", mode, around, mode=mode), constant, what=f"Pad in mode {mode}", than="Pad with zeros", marks=("mode",), limit=MOVED)
     narrow = data(1, 64, 1, 1)
     yield timing(op("Expand", "spatial", const(IMAGE), x=narrow), relu(), what="Expand over the image", than=ELEMENTS, marks=("grows",), limit=MOVED)
-    yield timing(
-        op("Tile", "columns", const([1, 1, 1, 56]), x=data(1, 64, 56, 1)), relu(), what="Tile", than=ELEMENTS, marks=("grows",), limit=MOVED
-    )
+    yield timing(op("Tile", "columns", const([1, 1, 1, 56]), x=data(1, 64, 56, 1)), relu(), what="Tile", than=ELEMENTS, marks=("grows",), limit=MOVED)
     yield timing(op("Cast", "to float16", to=10), relu(), what="Cast to float16", than=ELEMENTS, marks=("from to",), limit=MOVED)
 
 
@@ -142,12 +140,20 @@ def indexed() -> Iterator[Timing]:
     highest = op("ReduceMax", "last", x=scores, axes=[2])
     yield timing(best, highest, what="TopK (100 of 8400)", than="ReduceMax of the same elements", marks=("axis",), limit=YARDSTICK)
     yield timing(op("CumSum", "last", const(2), x=scores), relu(scores), what="CumSum", than=ELEMENTS, marks=("axis",), limit=MOVED)
-    yield timing(op("NonZero", "half", x=data(1, 80, 8400, dtype="bool")), relu(scores), what="NonZero", than=ELEMENTS, marks=("X.rank",), limit=YARDSTICK)
+    yield timing(
+        op("NonZero", "half", x=data(1, 80, 8400, dtype="bool")), relu(scores), what="NonZero", than=ELEMENTS, marks=("X.rank",), limit=YARDSTICK
+    )
     low = np.random.default_rng(1).uniform(0, 0.8, (1, 1000, 2)).astype(np.float32)
     boxes = np.concatenate([low, low + 0.1], -1)
     limits = (const([100]), const([0.5]), const([0.1]))
     kept = op(
-        "NonMaxSuppression", "1000 boxes", data(1, 20, 1000, low=0, high=1), *limits, x=boxes, output_dtypes=["int64"], output_shapes=[["selected", 3]]
+        "NonMaxSuppression",
+        "1000 boxes",
+        data(1, 20, 1000, low=0, high=1),
+        *limits,
+        x=boxes,
+        output_dtypes=["int64"],
+        output_shapes=[["selected", 3]],
     )
     yield timing(
         kept, relu(), what="NonMaxSuppression (20 classes, 1000 boxes)", than="Relu of 200704 elements", marks=("several classes",), limit=YARDSTICK
@@ -201,11 +207,11 @@ def pooled() -> Iterator[Timing]:
             yield timing(pool(op_type, k), small, what=f"{op_type} {k}x{k} by pixels read", than="3x3", work=(k * k, 9), marks=marks)
         limit = YARDSTICK if op_type == "MaxPool" else 2 / 3
         than = ELEMENTS if op_type == "MaxPool" else "MaxPool 3x3"
-        yield timing(small, relu() if op_type == "MaxPool" else pool("MaxPool", 3), what=f"{op_type} 3x3", than=than, marks=("kernel.max",), limit=limit)
+        yield timing(
+            small, relu() if op_type == "MaxPool" else pool("MaxPool", 3), what=f"{op_type} 3x3", than=than, marks=("kernel.max",), limit=limit
+        )
     mean = op("ReduceMean", "spatial", axes=[2, 3])
-    yield timing(
-        op("GlobalAveragePool", "alone"), mean, what="GlobalAveragePool", than="ReduceMean over the same axes", marks=("since_version",)
-    )
+    yield timing(op("GlobalAveragePool", "alone"), mean, what="GlobalAveragePool", than="ReduceMean over the same axes", marks=("since_version",))
 
 
 def probes() -> Iterator[Probe]:

@@ -98,7 +98,9 @@ def over_axes() -> Iterator[Timing]:
             limit = YARDSTICK if op_type == "ReduceLogSumExp" else MOVED if op_type != "ReduceMean" else 2 / 3
             yield timing(subject, base, what=f"{op_type} over {name} axes", than="ReduceMean over the last axis", marks=("axes",), limit=limit)
     top = single_op(FAMILY, "ArgMax", "channel", x, axis=1)
-    yield timing(top, single_op(FAMILY, "ReduceMax", "channel", x, axes=[1]), what="ArgMax over channels", than="ReduceMax", marks=("axis",), limit=MOVED)
+    yield timing(
+        top, single_op(FAMILY, "ReduceMax", "channel", x, axes=[1]), what="ArgMax over channels", than="ReduceMax", marks=("axis",), limit=MOVED
+    )
 
 
 def probes() -> Iterator[Probe]:

@@ -44,9 +44,15 @@ def products() -> Iterator[Timing]:
     yield timing(broadcast, batched, what="MatMul that broadcasts its batch", than="with equal batches", marks=("batch broadcast", "B.const"))
     whole = {"A": data(128, 768), "B": Const(weights(768, 768, low=-0.1, high=0.1))}
     conv = single_op(
-        FAMILY, "Conv", "1x1 over 128 pixels", {"X": data(1, 768, 8, 16), "W": Const(weights(768, 768, 1, 1, low=-0.1, high=0.1))}, kernel_shape=[1, 1]
+        FAMILY,
+        "Conv",
+        "1x1 over 128 pixels",
+        {"X": data(1, 768, 8, 16), "W": Const(weights(768, 768, 1, 1, low=-0.1, high=0.1))},
+        kernel_shape=[1, 1],
     )
-    yield timing(conv, plain, what="a 1x1 Conv of 768 channels, 8x16", than="MatMul of the same FLOPs", marks=("kernel.max", "grouping", "stride.max"))
+    yield timing(
+        conv, plain, what="a 1x1 Conv of 768 channels, 8x16", than="MatMul of the same FLOPs", marks=("kernel.max", "grouping", "stride.max")
+    )
     q, k = data(1, 12, 197, 64), data(1, 12, 197, 64, seed=1)
     heads = product("heads, 4-D", (1, 12, 197, 64), (1, 12, 64, 197), computed=True)
     for name, equation, inputs, single in (
@@ -70,9 +76,8 @@ def recurrent() -> Iterator[Timing]:
             layer = single_op(FAMILY, op_type, f"batch={batch}", inputs, hidden_size=HIDDEN)
 
             def steps(g: Graph, n: int = gates) -> Any:
-                x = "A"
-                for k in range(STEPS):
-                    w = Const(weights(HIDDEN, n * HIDDEN, low=-0.1, high=0.1))
+                x, w = "A", g.const(weights(HIDDEN, n * HIDDEN, low=-0.1, high=0.1))
+                for _ in range(STEPS):
                     x = g("Slice", g("MatMul", x, w), const([0]), const([HIDDEN]), const([1]))
                 return x
 
