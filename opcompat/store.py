@@ -241,9 +241,8 @@ CREATE TABLE claims (
   "when" TEXT NOT NULL, limits TEXT NOT NULL, unchecked TEXT NOT NULL, note TEXT NOT NULL, runtime_op TEXT NOT NULL
 );
 CREATE TABLE timings (
-  timing_id INTEGER PRIMARY KEY, timing TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, family TEXT NOT NULL, domain TEXT NOT NULL, op_type TEXT NOT NULL,
-  facts TEXT NOT NULL, marks TEXT NOT NULL, what TEXT NOT NULL, than TEXT NOT NULL, work REAL NOT NULL, "limit" REAL NOT NULL, model BLOB NOT NULL,
-  baseline BLOB NOT NULL
+  timing_id INTEGER PRIMARY KEY, timing TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, domain TEXT NOT NULL, op_type TEXT NOT NULL,
+  facts TEXT NOT NULL, marks TEXT NOT NULL, what TEXT NOT NULL, than TEXT NOT NULL, work REAL NOT NULL, "limit" REAL NOT NULL, model BLOB NOT NULL
 );
 CREATE TABLE timed (
   timing_id INTEGER NOT NULL REFERENCES timings(timing_id), release INTEGER NOT NULL REFERENCES releases(release),
@@ -485,9 +484,9 @@ def _insert_timings(db: sqlite3.Connection, every: list[Any], runs: int, version
     known = {}
     for number, t in enumerate(sorted(timings, key=lambda t: str(t.id)), 1):
         known[t.digest] = (number, t)
-        facts, models = json.dumps(t.facts, sort_keys=True), (zlib.compress(t.model, 9), zlib.compress(t.baseline.model, 9))
+        facts = json.dumps(t.facts, sort_keys=True)
         about = (t.domain, t.op_type, facts, json.dumps(t.marks), t.what, t.than, t.work[0] / t.work[1], t.limit)
-        _insert(db, "timings", [(number, t.id, t.digest, t.family, *about, *models)])
+        _insert(db, "timings", [(number, t.id, t.digest, *about, zlib.compress(t.model, 9))])
     releases = {(t, v): n for n, t, v in db.execute("SELECT release, target, version FROM releases")}
     latest: dict[tuple[int, int], tuple[Any, ...]] = {}
     for run_number, (_, run, results) in enumerate(every, runs + 1):
@@ -650,7 +649,7 @@ class Base:
             for name in {target, f"{target}@{version}"} if current else {f"{target}@{version}"}:
                 if name in targets:
                     about = read.setdefault(timing, (json.loads(facts), tuple(json.loads(marks))))
-                    found.setdefault((name, (domain, op_type)), []).append(Timed(timing, *about, *numbers, version, started))
+                    found.setdefault((name, (domain, op_type)), []).append(Timed(*(timing, *about, *numbers, version, started)))
         return found
 
     def claims(self, op_types: Sequence[str]) -> dict[tuple[str, Operator], list[Claim]]:

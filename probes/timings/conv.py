@@ -22,8 +22,9 @@ def conv(
     shape = (cin, out // group, *kernel) if op_type == "ConvTranspose" else (out, cin // group, *kernel)
     weight = weights(*shape, low=-0.2, high=0.2)
     return single_op(
-        FAMILY, op_type, name, {"X": data(1, cin, *size), "W": weight if computed else Const(weight), "B": Const(weights(out))},
-        kernel_shape=list(kernel), group=group, strides=[stride] * n, dilations=[dilation] * n, pads=list(pads or half * 2), dynamic={"X": dynamic} if dynamic else None,
+        FAMILY, op_type, name, {"X": data(1, cin, *size), "W": weight if computed else Const(weight), "B": Const(weights(out))}, group=group,
+        kernel_shape=list(kernel), strides=[stride] * n, dilations=[dilation] * n, pads=list(pads or half * 2),
+        dynamic={"X": dynamic} if dynamic else None,
     )  # fmt: skip
 
 
@@ -41,18 +42,19 @@ def against(subject: Probe, baseline: Probe, what: str, than: str, marks: Sequen
 
 
 def grouped() -> Iterator[Timing]:
-    dense = "a dense Conv of the same FLOPs"
+    dense, odd = "a dense Conv of the same FLOPs", "group channels multiple of 4"
     marks = ("grouping", *SHAPE)
     for k, counts in ((3, (2, 4, 8, 16, 32)), (1, (2, 4, 8))):
         for g in counts:
             subject = conv(f"{k}x{k},groups={g}", kernel=(k, k), group=g)
             plain = conv("dense", 64, round(64 / g / 4) * 4 or 4, kernel=(k, k))  # the same input, as many FLOPs
-            more = tuple(f for f in ("group channels multiple of 4",) if f in subject.facts)
-            yield against(subject, plain, f"a {k}x{k} Conv in {g} groups of {64 // g} channels, 56x56", dense, (*marks, *more))
+            yield against(subject, plain, f"a {k}x{k} Conv in {g} groups of {64 // g} channels, 56x56", dense, (*marks, odd))
+    for g in (2, 6):
+        subject = conv(f"3x3,groups={g},channels=60", 60, 60, group=g)
+        plain = conv("dense", 60, 60 // g)
+        yield against(subject, plain, f"a 3x3 Conv in {g} groups of {60 // g} channels, 56x56", dense, (*marks, odd))
     wide = conv("3x3,groups=32,channels=256", 256, 256, group=32, size=(14, 14))
-    yield against(
-        wide, conv("dense", 256, 8, size=(14, 14)), "a 3x3 Conv in 32 groups of 8 channels, 14x14", dense, (*marks, "group channels multiple of 4")
-    )
+    yield against(wide, conv("dense", 256, 8, size=(14, 14)), "a 3x3 Conv in 32 groups of 8 channels, 14x14", dense, (*marks, odd))
     for k, stride in ((3, 1), (3, 2), (5, 1), (7, 1)):
         subject = conv(f"{k}x{k},depthwise,stride={stride}", kernel=(k, k), group=64, stride=stride)
         text = f"a {k}x{k} depthwise Conv of 64 channels, 56x56, stride {stride}"
@@ -102,7 +104,8 @@ def transposed() -> Iterator[Timing]:
     marks = ("grouping", "kernel.max", "stride.max")
     for k, pads in ((2, [0] * 4), (4, [1] * 4)):
         subject = conv(f"{k}x{k},stride=2", kernel=(k, k), stride=2, size=(28, 28), op_type="ConvTranspose", pads=pads)
-        yield against(subject, route, f"a {k}x{k} ConvTranspose with stride 2, 28x28x64", "Resize and a 3x3 Conv, by FLOPs", marks)
+        text = f"a {k}x{k} ConvTranspose with stride 2, 28x28x64"
+        yield timing(subject, route, what=text, than="Resize and a 3x3 Conv to the same size", marks=marks)
     plain = conv("dense", 64, 16, kernel=(4, 4), stride=2, size=(28, 28), op_type="ConvTranspose", pads=[1] * 4)
     subject = conv("4x4,stride=2,groups=4", kernel=(4, 4), stride=2, group=4, size=(28, 28), op_type="ConvTranspose", pads=[1] * 4)
     yield against(subject, plain, "a 4x4 ConvTranspose in 4 groups", "a dense one of the same FLOPs", marks)

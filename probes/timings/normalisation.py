@@ -58,7 +58,9 @@ def normalisations() -> Iterator[Timing]:
         yield timing(subject, single, what=name, than=f"one {single.op_type} of the same elements", marks=("spelling",))
     batch = {**channel, "mean": Const(weights(64)), "var": Const(weights(64, low=0.5, high=1.5))}
     plain = single_op(FAMILY, "BatchNormalization", "alone", batch)
-    yield timing(instance, plain, what="InstanceNormalization", than="BatchNormalization of the same elements", marks=("since_version",), limit=MOVED)
+    yield timing(
+        instance, plain, what="InstanceNormalization", than="BatchNormalization of the same elements", marks=("since_version",), limit=YARDSTICK
+    )
     rms = single_op(FAMILY, "RMSNormalization", "alone", {"x": word["x"], "scale": Const(weights(768, low=0.5, high=1.5))}, opset=23)
     yield timing(rms, layer("alone"), what="RMSNormalization", than="LayerNormalization of the same elements", marks=("since_version",))
 
