@@ -88,6 +88,11 @@ def difference(a: Facts, b: Facts) -> Difference:
     return frozenset(name for name, _ in a.items() ^ b.items())
 
 
+def highest_rank(facts: Facts) -> int:
+    """Return the highest rank of a node's inputs, 0 where none is known."""
+    return max((v for n, v in facts.items() if n.endswith(".rank") and isinstance(v, int)), default=0)
+
+
 def _has(facts: Facts, cause: Mapping[str, Fact]) -> bool:
     return all(facts.get(name) == value for name, value in cause.items())
 
@@ -186,11 +191,12 @@ def _covered(name: str, value: Fact | None, passing: Sequence[tuple[int, str, Di
 
 
 def speaking(facts: Facts, timed: Sequence[Timed]) -> list[Timed]:
-    """Return the timings that speak of a node with these facts, those nearest to it only: what they are about is equal, dtypes and ranks too."""
+    """Return the timings that speak of a node with these facts, those nearest to it only: what they are about is equal, dtypes and rank too."""
 
     def same(t: Timed) -> bool:
-        decisive = (n for n in (*t.marks, *t.facts) if n in t.marks or n == "quantised" or n.endswith("dtype") or n.endswith(".rank"))
-        return all(facts.get(n) == t.facts[n] for n in decisive if n != "input.rank")  # a pattern's rank does not say how it is computed
+        decisive = (n for n in t.facts if n in t.marks or n == "quantised" or n.endswith("dtype"))
+        spelled = "spelling" in t.facts  # a pattern's rank does not say how it is computed
+        return all(facts.get(n) == t.facts[n] for n in decisive) and (spelled or highest_rank(facts) == highest_rank(t.facts))
 
     near = [(len(difference(facts, t.facts)), t) for t in timed if t.limit and same(t)]
     least = min((d for d, _ in near), default=0)
@@ -233,7 +239,7 @@ class Claim:
 
 def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim] = ()) -> tuple[Prediction, Claim | None]:
     """Return what a document says of a node, and the row that decided. `general` rows limit every operator."""
-    facts = {**facts, "rank.max": max((v for n, v in facts.items() if n.endswith(".rank") and isinstance(v, int)), default=0)}
+    facts = {**facts, "rank.max": highest_rank(facts)}
     speaking = [c for c in claims if all(n in facts and holds(v, facts[n]) for n, v in c.when.items())]
     if not speaking:
         if claims:

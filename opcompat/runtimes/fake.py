@@ -57,7 +57,9 @@ class Runtime:
         stage("run")
 
         def infer():
-            time.sleep(0.004 if "slow" in acts else 0.001)
+            end = time.process_time() + (0.004 if "slow" in acts else 0)
+            while time.process_time() < end:
+                pass
             return [np.maximum(a, 0) for a in inputs.values()][: len(outputs)]
 
         return infer, lambda made: (made, {"placement": "native", "units": ["fake"]})
