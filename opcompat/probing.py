@@ -126,15 +126,17 @@ def main(
 
 
 def status(every: bool) -> None:
-    """Print a line per target (and version: `every`): installed or why not, results recorded, and how many probes are due."""
+    """Print a line per target (and version: `every`): installed or why not, results recorded, and how many probes and timings are due."""
     console = Console()
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "version", "recorded", "stale", "due", "state"):
+    for heading in ("target", "version", "recorded", "stale", "due", "timings due", "state"):
         table.add_column(heading)
     with console.status("reading runs and probes"):
         probes = probe.load()
         work = campaign.plan(select(["*@*"] if every else []), probes, store.runs_folder())
+        clocked = campaign.plan(_chosen([], timings=True), timing.load(), store.timings_folder(store.runs_folder()))
+    unclocked = {w.name: str(len(w.probes)) for w in clocked}
     for w in work:
         state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + (w.name if every else w.target))
-        table.add_row(w.target, w.version, str(w.recorded), str(w.stale), str(len(w.probes)), state)
+        table.add_row(w.target, w.version, str(w.recorded), str(w.stale), str(len(w.probes)), unclocked.get(w.name, ""), state)
     console.print(table)
