@@ -15,7 +15,7 @@ from typing import Any, Literal
 from opcompat.model import Model, Node, of_proto, open_model
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
-from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, Timed, difference, judge_claims, predict, slowdown, speaking
+from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, differing, judge_claims, predict, slowdown, speaking
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Operator, Target, database_path
@@ -225,7 +225,8 @@ class _Judged:
     target: str = ""
     """Whose evidence decided, as Base.details takes it."""
     pattern: str = ""
-    slow: Timed | None = None
+    slow: Cited | None = None
+    """The timing that made `works` slow."""
 
 
 class _Judge:
@@ -270,8 +271,15 @@ class _Judge:
                 if (found := slowdown(near)) is None:
                     break
                 reason = f"{found.what} runs here at {found.ratio:.2f}x the throughput of {found.than}"
-                prediction = replace(works.prediction, verdict="slow", confidence="inferred", reason=reason)
-                return replace(works, prediction=prediction, pattern=operator[1] if operator[0] == "pattern" else works.pattern, slow=found)
+                spread = f"quartiles {found.low:.2f} to {found.high:.2f} over {found.pairs} pairs"
+                words = (found.timing, f"{found.ratio:.2f}x", spread, found.started[:10], "")
+                differs = differing(difference(facts, found.facts), facts, found.facts)
+                about = self.asked[name].target
+                return replace(
+                    works, prediction=replace(works.prediction, verdict="slow", confidence="inferred", reason=reason),
+                    pattern=operator[1] if operator[0] == "pattern" else works.pattern,
+                    slow=Cited(_kind(self.known[about]), about, found.version, *words, differs),
+                )  # fmt: skip
         return works
 
     def _one(self, operator: Operator, facts: Facts, name: str) -> _Judged:
@@ -423,10 +431,8 @@ def _target(
             table = known[one.claim_target]
             text = one.claim.note or one.claim.unchecked
             cited = (Cited("claimed", one.claim_target, table.newest, table.source, one.claim.status, text, table.last_run),)
-        if (timed := one.slow) is not None:
-            spread = f"quartiles {timed.low:.2f} to {timed.high:.2f} over {timed.pairs} pairs"
-            words = (timed.timing, f"{timed.ratio:.2f}x", spread, timed.started[:10], "")
-            cited = (Cited(_kind(about), asked.target, timed.version, *words), *cited)
+        if one.slow is not None:
+            cited = (one.slow, *cited)
         related = tuple(
             Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin[id(subject)]
         )

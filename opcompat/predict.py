@@ -135,7 +135,8 @@ def say(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{k} = {v}" for k, v in sorted(facts.items()))
 
 
-def _differs(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tuple[Fact | None, Fact | None]]:
+def differing(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tuple[Fact | None, Fact | None]]:
+    """Return fact -> (value, the other's value) for these facts."""
     return {n: (facts.get(n), other.get(n)) for n in sorted(names)}
 
 
@@ -152,12 +153,12 @@ def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Fact
     if blamed:
         _, _, gap, chosen = min(blamed, key=lambda b: b[:2])
         why = f"{say(chosen.cause)} fails here" if chosen.cause else f"none of {len(usable)} variants of it passes here"
-        return Prediction("breaks", "inferred", why, chosen.probe, _differs(gap, facts, chosen.facts))
+        return Prediction("breaks", "inferred", why, chosen.probe, differing(gap, facts, chosen.facts))
     passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.outcome == "pass"), key=lambda p: p[:2])
     if not passing:
         return Prediction("unknown", "none", f"the {len(usable)} probes that ran here fail for reasons this node may not share")
     size, _, gap, nearest = passing[0]
-    reference = _differs(gap, facts, nearest.facts)
+    reference = differing(gap, facts, nearest.facts)
     if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
         untried = {n: facts.get(n, "absent") for n in open_facts} or {n: facts.get(n, "absent") for n in sorted(gap)}
         return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)

@@ -59,8 +59,10 @@ def grouped() -> Iterator[Timing]:
         subject = conv(f"{k}x{k},depthwise,stride={stride}", kernel=(k, k), group=64, stride=stride)
         text = f"a {k}x{k} depthwise Conv of 64 channels, 56x56, stride {stride}"
         yield against(subject, conv("dense", 64, 4, kernel=(k, k), stride=stride), text, dense, marks, limit=YARDSTICK)
-    twofold = conv("3x3,depthwise multiplier=2", 64, 128, group=64)
-    yield against(twofold, conv("depthwise", 128, 128, group=128), "a depthwise 3x3 Conv with two outputs a channel", "one with one output", marks)
+    for c, size in ((64, (56, 56)), (96, (28, 28))):
+        twofold = conv(f"3x3,depthwise multiplier=2,channels={c}", c, 2 * c, group=c, size=size)
+        plain = conv("depthwise", 2 * c, 2 * c, group=2 * c, size=size)
+        yield against(twofold, plain, f"a depthwise 3x3 Conv with two outputs for each of {c} channels", "one with one output", marks)
 
 
 def shaped() -> Iterator[Timing]:
@@ -74,10 +76,12 @@ def shaped() -> Iterator[Timing]:
     yield against(
         conv("3x3,stride=2", stride=2, size=(112, 112)), square, "a 3x3 Conv with stride 2, 112x112x64", plain, (*SHAPE, "grouping"), limit=half
     )
-    for kernel in ((1, 7), (7, 1), (5, 5), (7, 7), (1, 1)):
+    deep = conv("3x3,stride=2,channels=128", 128, 128, stride=2, size=(28, 28))
+    few = conv("dense", 128, 128, size=(14, 14))
+    yield against(deep, few, "a 3x3 Conv with stride 2, 28x28x128", plain, (*SHAPE, "grouping"), limit=half)
+    for kernel in ((1, 7), (7, 1), (5, 5), (7, 7)):
         name = "x".join(map(str, kernel))
-        limit = YARDSTICK if name == "1x1" else half  # which reads and writes as much for a ninth of the work
-        yield against(conv(name, kernel=kernel), square, f"a {name} Conv, 56x56x64", plain, (*SHAPE, "grouping"), limit=limit)
+        yield against(conv(name, kernel=kernel), square, f"a {name} Conv, 56x56x64", plain, (*SHAPE, "grouping"), limit=half)
     pads = conv("3x3,pads=asymmetric", pads=(0, 0, 2, 2))
     yield against(pads, square, "a 3x3 Conv padded on two sides only", "one padded on all sides", (*SHAPE, "grouping", "padding"))
     computed = conv("3x3,weights=computed", computed=True)

@@ -45,16 +45,11 @@ def products() -> Iterator[Timing]:
     broadcast = single_op(FAMILY, "MatMul", "broadcast", {"A": data(12, 197, 64), "B": data(64, 197)})
     yield timing(broadcast, batched, what="MatMul that broadcasts its batch", than="with equal batches", marks=("batch broadcast", "B.const"))
     whole = {"A": data(128, 768), "B": Const(weights(768, 768, low=-0.1, high=0.1))}
-    conv = single_op(
-        FAMILY,
-        "Conv",
-        "1x1 over 128 pixels",
-        {"X": data(1, 768, 8, 16), "W": Const(weights(768, 768, 1, 1, low=-0.1, high=0.1))},
-        kernel_shape=[1, 1],
-    )
-    yield timing(
-        conv, plain, what="a 1x1 Conv of 768 channels, 8x16", than="MatMul of the same FLOPs", marks=("kernel.max", "grouping", "stride.max")
-    )
+    for channels, height, width, rows in ((768, 8, 16, plain), (64, 56, 56, product("3136x64x64", (3136, 64), (64, 64)))):
+        inputs = {"X": data(1, channels, height, width), "W": Const(weights(channels, channels, 1, 1, low=-0.1, high=0.1))}
+        conv = single_op(FAMILY, "Conv", f"1x1,channels={channels}", inputs, kernel_shape=[1, 1])
+        text = f"a 1x1 Conv of {channels} channels, {height}x{width}"
+        yield timing(conv, rows, what=text, than="MatMul of the same FLOPs", marks=("kernel.max", "grouping", "stride.max"))
     q, k = data(1, 12, 197, 64), data(1, 12, 197, 64, seed=1)
     heads = product("heads, 4-D", (1, 12, 197, 64), (1, 12, 64, 197), computed=True)
     for name, equation, inputs, single in (

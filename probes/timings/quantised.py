@@ -14,8 +14,8 @@ IMAGE, ROWS = (1, 64, 56, 56), (128, 768)
 COARSE = Tolerance(0.2, 0.05, "sums of many rounded terms")
 
 
-def conv(g: Graph, x: str, weight: str | Const, **more: Any) -> Any:
-    return g("Conv", x, weight, kernel_shape=[3, 3], pads=[1] * 4, **more)
+def conv(g: Graph, x: str, weight: str | Const, k: int, **more: Any) -> Any:
+    return g("Conv", x, weight, kernel_shape=[k, k], pads=[k // 2] * 4, **more)
 
 
 def islands() -> Iterator[Timing]:
@@ -29,20 +29,20 @@ def islands() -> Iterator[Timing]:
 
         return pattern(FAMILY, op_type, name, make, inputs, opset=13, tolerance=COARSE)
 
-    for group in (1, 64):
-        weight = weights(64, 64 // group, 3, 3, low=-0.3, high=0.3)
-        plain = pattern(FAMILY, "Conv", "float32", lambda g, w=weight, n=group: conv(g, "X", Const(w), group=n, mark=True), image, opset=13)
-        form = "3x3 Conv" if group == 1 else "depthwise 3x3 Conv"
+    for group, k in ((1, 3), (64, 3), (1, 1)):
+        weight = weights(64, 64 // group, k, k, low=-0.3, high=0.3)
+        plain = pattern(FAMILY, "Conv", "float32", lambda g, w=weight, n=group, k=k: conv(g, "X", Const(w), k, group=n, mark=True), image, opset=13)
+        form = f"{k}x{k} Conv" if group == 1 else f"depthwise {k}x{k} Conv"
         for kind, axis in (("uint8", None), ("uint8", 0), ("int8", None), ("int8", 0)):
-            if group > 1 and kind == "int8":
+            if (group, k) != (1, 3) and kind == "int8":
                 continue
             per = "tensor" if axis is None else "channel"
 
-            def body(g: Graph, x: str, w: Any = weight, a: Any = axis, n: int = group) -> Any:
-                return conv(g, x, qdq.held(g, w, axis=a), group=n, mark=True)
+            def body(g: Graph, x: str, w: Any = weight, a: Any = axis, n: int = group, k: int = k) -> Any:
+                return conv(g, x, qdq.held(g, w, axis=a), k, group=n, mark=True)
 
-            subject = island("Conv", f"QDQ,{kind},per {per},group={group}", body, kind, image)
-            marks = ("quantised", "weights quantised", "grouping")
+            subject = island("Conv", f"QDQ,{kind},per {per},{k}x{k},group={group}", body, kind, image)
+            marks = ("quantised", "weights quantised", "grouping", "kernel.max")
             yield timing(subject, plain, what=f"a {form} in a QDQ island ({kind}, weights per {per})", than="the same in float32", marks=marks)
     weight = weights(768, 768, low=-0.1, high=0.1)
     plain = pattern(FAMILY, "MatMul", "float32", lambda g: g("MatMul", "X", Const(weight), mark=True), rows, opset=13)
