@@ -66,7 +66,7 @@ def folder() -> Path:
 
 def family(name: str) -> Any:
     """Return a family of probes, whose spellings timings take over."""
-    return next(module for found, module in probe.modules(probe.folder()) if found == name)
+    return probe.families()[name]
 
 
 def weights(*shape: int, dtype: str = "float32", low: float = -0.5, high: float = 0.5) -> Array:

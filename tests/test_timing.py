@@ -39,7 +39,7 @@ def test_every_timing_says_what_it_compares() -> None:
 def test_timings_are_no_probes_and_families_no_timings() -> None:
     assert not any(isinstance(p, Timing) for p in probe.load(["conv", "activation_patterns"]))
     assert not {t.id for t in TIMINGS} & {p.id for p in probe.load(["conv"])}
-    for _, module in probe.modules(timing.folder()):
+    for module in probe.families(timing.folder()).values():
         assert len(module.__doc__ or "") > 60 and all(isinstance(t, Timing) for t in module.probes())
 
 
