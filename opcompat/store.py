@@ -22,7 +22,7 @@ from typing import Any
 from opcompat.outcome import OWN_FAULT, Clocked, Outcome, Result, Run, group_message
 from opcompat.predict import Claim, Evidence, Timed, causes, judge_claims, trusted
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MAX_RUN_FILE_BYTES = 200 << 20
 
 
@@ -251,6 +251,7 @@ CREATE TABLE timed (
 ) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX probes_operator ON probes (op_type, domain);
+CREATE INDEX timings_operator ON timings (op_type);
 CREATE INDEX measurements_release ON measurements (release, outcome);
 CREATE INDEX spans_target ON spans (target, first);
 CREATE INDEX claims_operator ON claims (op_type, domain);

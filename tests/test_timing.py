@@ -177,7 +177,7 @@ def test_the_database_has_the_latest_numbers(base: Path) -> None:
 def test_a_node_with_the_timed_facts_is_slow(base: Path) -> None:
     conv, relu = opcompat.check(conv_model(group=4), ["demo/cpu"], Base(base)).targets[0].nodes
     assert (conv.verdict, relu.verdict, conv.workarounds) == ("slow", "works", ())
-    assert conv.reason == "a 3x3 Conv in 2 groups of 30 channels, 56x56 runs here at 0.50x the throughput of a dense Conv of the same FLOPs"
+    assert conv.reason == "a 3x3 Conv in 2 groups of 30 channels (56x56) runs here at 0.50x the throughput of a dense Conv of the same FLOPs"
     timed, probed = conv.evidence
     assert (timed.source, timed.outcome, timed.version) == ("timing/Conv:3x3,groups=2,channels=60", "0.50x", "2")
     assert timed.message == "quartiles 0.48 to 0.52 over 15 pairs" and probed.outcome == "pass"
@@ -199,8 +199,8 @@ def test_other_facts_versions_and_spellings_are_not_slow(base: Path) -> None:
 TEXT = """\
 ~ Conv is slow on demo/cpu
 nodes      conv
-why        a 3x3 Conv in 2 groups of 30 channels, 56x56 runs here at 0.50x the throughput of a dense
-           Conv of the same FLOPs (inferred)
+why        a 3x3 Conv in 2 groups of 30 channels (56x56) runs here at 0.50x the throughput of a
+           dense Conv of the same FLOPs (inferred)
 evidence   measured on demo/cpu 2, 2026-02-01: timing/Conv:3x3,groups=2,channels=60 -> 0.50x:
            quartiles 0.48 to 0.52 over 15 pairs
 """

@@ -97,7 +97,7 @@ def moved() -> Iterator[Timing]:
         ("to channels last", X["X"], [0, 2, 3, 1]), ("to channels first", data(1, 56, 56, 64), [0, 3, 1, 2]),
         ("swaps last two", data(1, 12, 197, 64), [0, 1, 3, 2]), ("swaps heads", tokens, [0, 2, 1, 3]),
     ):  # fmt: skip
-        yield timing(op("Transpose", name, x=x, perm=perm), relu(x), what=f"Transpose that {name}", than=ELEMENTS, marks=("perm",), limit=MOVED)
+        yield timing(op("Transpose", name, x=x, perm=perm), relu(x), what=f"Transpose ({name})", than=ELEMENTS, marks=("perm",), limit=MOVED)
     for axis, place in ((1, "channel"), (3, "last")):
         joined = op("Concat", place, X["X"].copy(), axis=axis)
         grown = relu(data(1, 128, 56, 56))
@@ -170,19 +170,23 @@ def sampled() -> Iterator[Timing]:
     linear = resize("linear")
     marks = ("mode", "coordinate_transformation_mode", "direction", "antialias")
     yield timing(nearest, grown, what="Resize to twice the size, nearest", than=ELEMENTS, marks=marks, limit=MOVED)
-    yield timing(linear, nearest, what="Resize to twice the size, linear, by pixels read", than="nearest", work=(4, 1), marks=marks, limit=MOVED)
+    yield timing(
+        linear, nearest, what="Resize to twice the size, linear, by pixels read", than="a nearest one", work=(4, 1), marks=marks, limit=MOVED
+    )
     for transform in ("align_corners", "asymmetric", "pytorch_half_pixel"):
         subject = resize(transform, coordinate_transformation_mode=transform)
-        yield timing(subject, linear, what=f"linear Resize with {transform}", than="with half_pixel", marks=marks)
+        yield timing(subject, linear, what=f"linear Resize with {transform}", than="one with half_pixel", marks=marks)
     for transform in ("half_pixel", "align_corners"):
         subject = resize(f"nearest,{transform}", mode="nearest", coordinate_transformation_mode=transform)
-        yield timing(subject, nearest, what=f"nearest Resize with {transform}", than="with asymmetric and floor", marks=marks)
-    yield timing(resize("cubic", mode="cubic"), linear, what="cubic Resize, by pixels read", than="linear", work=(16, 4), marks=marks)
+        yield timing(subject, nearest, what=f"nearest Resize with {transform}", than="one with asymmetric and floor", marks=marks)
+    yield timing(resize("cubic", mode="cubic"), linear, what="cubic Resize, by pixels read", than="a linear one", work=(16, 4), marks=marks)
     odd = resize("1.7", [1.0, 1.0, 1.7, 1.7])
     less = (95 * 95, 112 * 112)
-    yield timing(odd, linear, what="linear Resize by 1.7", than="by 2", work=less, marks=(*marks, "whole factor"))
+    yield timing(odd, linear, what="linear Resize by 1.7", than="one by 2", work=less, marks=(*marks, "whole factor"))
     halved = resize("half", [1.0, 1.0, 0.5, 0.5])
-    yield timing(halved, linear, what="linear Resize to half the size", than="to twice the size", work=(28 * 28, 112 * 112), marks=marks, limit=MOVED)
+    yield timing(
+        halved, linear, what="linear Resize to half the size", than="one to twice the size", work=(28 * 28, 112 * 112), marks=marks, limit=MOVED
+    )
     soft = resize("half,antialias", [1.0, 1.0, 0.5, 0.5], antialias=1)
     yield timing(soft, halved, what="antialiased Resize to half the size, by pixels read", than="a plain one", work=(16, 4), marks=marks, limit=MOVED)
     rng = np.random.default_rng(0)
@@ -191,9 +195,9 @@ def sampled() -> Iterator[Timing]:
     bilinear = op("GridSample", "bilinear", points, opset=16)
     yield timing(bilinear, linear, what="GridSample (bilinear)", than="a linear Resize to the same size", marks=("mode",), limit=MOVED)
     cubic = op("GridSample", "bicubic", points, opset=16, mode="bicubic")
-    yield timing(cubic, bilinear, what="GridSample (bicubic), by pixels read", than="bilinear", work=(16, 4), marks=("mode",))
+    yield timing(cubic, bilinear, what="GridSample (bicubic), by pixels read", than="a bilinear one", work=(16, 4), marks=("mode",))
     yield timing(
-        op("GridSample", "nearest", points, opset=16, mode="nearest"), bilinear, what="GridSample (nearest)", than="bilinear", marks=("mode",)
+        op("GridSample", "nearest", points, opset=16, mode="nearest"), bilinear, what="GridSample (nearest)", than="a bilinear one", marks=("mode",)
     )
 
 
@@ -205,7 +209,7 @@ def pooled() -> Iterator[Timing]:
         small = pool(op_type, 3)
         for k in (5, 13):
             marks = ("kernel.max", "stride.max")
-            yield timing(pool(op_type, k), small, what=f"{op_type} {k}x{k} by pixels read", than="3x3", work=(k * k, 9), marks=marks)
+            yield timing(pool(op_type, k), small, what=f"{op_type} {k}x{k}, by pixels read", than="one of 3x3", work=(k * k, 9), marks=marks)
         limit = YARDSTICK if op_type == "MaxPool" else 2 / 3
         than = ELEMENTS if op_type == "MaxPool" else "MaxPool 3x3"
         yield timing(

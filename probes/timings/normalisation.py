@@ -90,10 +90,10 @@ def over_axes() -> Iterator[Timing]:
         mean = single_op(FAMILY, "ReduceMean", "last", x, axes=[3])
         for axis, place in ((1, "channel"), (2, "inner")):
             subject = single_op(FAMILY, "Softmax", f"axis={place},{size}", x, axis=axis)
-            yield timing(subject, last, what=f"Softmax over axis {axis} of 4, {size}", than="Softmax over the last axis", marks=("axis",))
+            yield timing(subject, last, what=f"Softmax over axis {axis} ({size})", than="Softmax over the last axis", marks=("axis",))
         for name, axes in (("channel", [1]), ("spatial", [2, 3]), ("inner", [2])):
             subject = single_op(FAMILY, "ReduceMean", f"axes={name},{size}", x, axes=axes)
-            yield timing(subject, mean, what=f"ReduceMean over {name} axes, {size}", than="ReduceMean over the last axis", marks=("axes",))
+            yield timing(subject, mean, what=f"ReduceMean over {name} axes ({size})", than="ReduceMean over the last axis", marks=("axes",))
     log = single_op(FAMILY, "LogSoftmax", "last", x, axis=-1)
     yield timing(log, last, what="LogSoftmax", than="Softmax of the same elements", marks=("axis",))
     for op_type in ("ReduceMax", "ReduceSumSquare", "ReduceL2", "ReduceLogSumExp"):

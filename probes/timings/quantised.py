@@ -145,7 +145,14 @@ def precisions() -> Iterator[Timing]:
     }.items():  # fmt: skip
         for op_type in op_types:
             limit = 1 / 3 if dtype == "float64" else 2 / 3  # twice the bytes
-            yield timing(made(op_type, dtype), made(op_type, "float32"), what=f"{op_type} in {dtype}", than="float32", marks=("dtype",), limit=limit)
+            yield timing(
+                made(op_type, dtype),
+                made(op_type, "float32"),
+                what=f"{op_type} in {dtype}",
+                than="the same in float32",
+                marks=("dtype",),
+                limit=limit,
+            )
 
 
 def probes() -> Iterator[Probe]:
