@@ -13,6 +13,7 @@ from opcompat.outcome import OWN_FAULT, Outcome, Result, Run
 from opcompat.probe import Probe
 from opcompat.runtimes import version
 from opcompat.store import RunWriter, host, options_key, recorded, version_order
+from opcompat.timing import Timing
 
 MANY, SHARE = 30, 0.05
 """So many verdicts that flip from one version to the next, if they are more than this share, raise an alarm."""
@@ -80,10 +81,14 @@ def run(
     A version newer than all recorded is stopped when many verdicts flip at once against the newest: mostly it is the environment or the
     adapter that changed (`expect_changes`: go on). What was recorded stays.
 
+    Timings disturb each other, so they run one target after the other, and only ONNX Runtime is asked for their answers: onnx's reference takes
+    minutes for models of realistic size.
+
     progress(target@version, result) is called for each result, and with None when a target is finished.
     """
     needed = list({p.digest: p for w in work if not w.unavailable for p in w.probes}.values())
-    settled = oracle.references(needed, oracle_progress)
+    timings = any(isinstance(p, Timing) for p in needed)
+    settled = oracle.references(needed, oracle_progress, ("ort",) if timings else tuple(oracle.ORACLES))
     stop = threading.Event()
     unavailable: dict[str, str] = {w.name: w.unavailable for w in work if w.unavailable}
 
@@ -93,7 +98,7 @@ def run(
         if found is None or stop.is_set() or not w.probes:
             return
         options: Mapping[str, Any] = runtime.TARGETS[w.target]
-        with runner.Target(runtime, options, found.python, timeout) as target:
+        with runner.Target(runtime, options, found.python, timeout, 1 if timings else runner.AHEAD) as target:
             try:
                 runner.check_canaries(target)
             except runner.Unavailable as error:
@@ -129,7 +134,7 @@ def run(
                 writer.pack()
         progress(w.name, None)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(1 if timings else jobs) as pool:
         futures = [pool.submit(one, w) for w in work if not w.unavailable]
         try:
             for future in futures:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from opcompat.model import Model, Node, of_proto, open_model
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
-from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, judge_claims, predict
+from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, differing, judge_claims, predict, slowdown, speaking
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Operator, Target, database_path
@@ -225,6 +225,8 @@ class _Judged:
     target: str = ""
     """Whose evidence decided, as Base.details takes it."""
     pattern: str = ""
+    slow: Cited | None = None
+    """The timing that made `works` slow."""
 
 
 class _Judge:
@@ -237,6 +239,7 @@ class _Judge:
         wanted = {t for a in asked.values() for t in (*a.sources, *known[a.target].related)}
         self.evidence = base.evidence(ops, sorted(wanted))
         self.claims = base.claims(ops)
+        self.timed = base.timed(ops, sorted(wanted))
         self.distances: dict[tuple[int, int], Difference] = {}
         self.kept: dict[tuple[int, str], _Judged] = {}
 
@@ -256,8 +259,28 @@ class _Judge:
                 # what a runtime does to the whole pattern overrides what it does to its parts alone, if it is known
                 if whole.prediction.verdict != "unknown":
                     alone = replace(whole, pattern=name)
-            self.kept[key] = alone
+            self.kept[key] = self._slow(subject, alone, target) if alone.prediction.verdict == "works" else alone
         return self.kept[key]
+
+    def _slow(self, subject: _Subject, works: _Judged, name: str) -> _Judged:
+        """Return what works as slow where timings of that version say so: of the pattern around it if that was timed, else of the operator."""
+        sources = self.asked[name].sources if name in self.asked else ()
+        around = [(("pattern", subject.pattern[0]), subject.pattern[1])] if subject.pattern else []
+        for operator, facts in (*around, (subject.operator, subject.facts)):
+            if len(sources) == 1 and (near := speaking(facts, self.timed.get((sources[0], operator), ()))):
+                if (found := slowdown(near)) is None:
+                    break
+                reason = f"{found.what} runs here at {found.ratio:.2f}x the throughput of {found.than}"
+                spread = f"quartiles {found.low:.2f} to {found.high:.2f} over {found.pairs} pairs"
+                words = (found.timing, f"{found.ratio:.2f}x", spread, found.started[:10], "")
+                differs = differing(difference(facts, found.facts), facts, found.facts)
+                about = self.asked[name].target
+                return replace(
+                    works, prediction=replace(works.prediction, verdict="slow", confidence="inferred", reason=reason),
+                    pattern=operator[1] if operator[0] == "pattern" else works.pattern,
+                    slow=Cited(_kind(self.known[about]), about, found.version, *words, differs),
+                )  # fmt: skip
+        return works
 
     def _one(self, operator: Operator, facts: Facts, name: str) -> _Judged:
         asked = self.asked.get(name) or Asked(name, "", ("",), (name,))  # a related target
@@ -411,10 +434,12 @@ def _target(
             table = known[one.claim_target]
             text = one.claim.note or one.claim.unchecked
             cited = (Cited("claimed", one.claim_target, table.newest, table.source, one.claim.status, text, table.last_run),)
+        if one.slow is not None:
+            cited = (one.slow, *cited)
         related = tuple(
             Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin[id(subject)]
         )
-        needs_help = found.verdict not in ("works", "unknown")
+        needs_help = found.verdict not in ("works", "slow", "unknown")
         domain, op_type = subject.operator
         finished[id(subject)] = NodeFinding(
             "", "", op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited,

@@ -174,16 +174,15 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
 @click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0.1), help="Seconds without an answer that count as a timeout.")
 @click.option("--latest", is_flag=True, help="Ask the package index for newer versions, install and probe them, and print what changed.")
 @click.option("--expect-changes", is_flag=True, help="Go on where many verdicts of a new version differ from the last.")
-def probe(
-    targets: tuple[str, ...], families: tuple[str, ...], due: bool, sample: int, jobs: int, timeout: float, latest: bool, expect_changes: bool
-) -> None:
+@click.option("--timings", is_flag=True, help="Time operators against baselines instead, one target at a time: use a quiet machine.")
+def probe(**options: Any) -> None:
     """Run probes on installed runtimes and record what happens. Stop it at any time: it goes on from there.
 
     TARGET may name a version that opcompat knows to drive: ort/cpu@1.20.1, or ort@* for all of them.
     """
     from opcompat import probing
 
-    raise SystemExit(probing.main(targets, families, due, sample, jobs, timeout, latest, expect_changes))
+    raise SystemExit(probing.main(**options))
 
 
 @app.command()
@@ -200,12 +199,12 @@ def status(every: bool) -> None:
 def build(out: Path | None) -> None:
     """Make compat.db from recorded runs, claims and probes: equal input gives equal bytes."""
     from opcompat import probe as probes
-    from opcompat import store
+    from opcompat import store, timing
 
     if not store.is_checkout():
         fail(f"build needs all recorded runs, which a checkout of opcompat has: copy yours from {store.runs_folder()} into its data/runs")
     with waiting("building"):
-        counts = store.build(out or store.database_path(), store.runs_folder(), store.data_folder() / "claims", probes.load())
+        counts = store.build(out or store.database_path(), store.runs_folder(), store.data_folder() / "claims", probes.load(), timing.load())
     print(", ".join(f"{n} {what}" for what, n in counts.items()))
 
 

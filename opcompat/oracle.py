@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,14 @@ def _load(path: Path) -> Answers | None:
     return made
 
 
-def references(probes: Sequence[Probe], progress: Callable[[int, int], None] = lambda done, total: None) -> Callable[[Probe], Reference]:
+def references(
+    probes: Sequence[Probe], progress: Callable[[int, int], None] = lambda done, total: None, asked: Collection[str] = tuple(ORACLES)
+) -> Callable[[Probe], Reference]:
     """Compute what is missing of the oracles' answers to these probes; return the function that settles the answer of one probe."""
     folders = {}
-    total = 2 * len(probes)
+    total = len(asked) * len(probes)
     finished = 0
-    for name, (runtime_name, options) in ORACLES.items():
+    for name, (runtime_name, options) in ((n, ORACLES[n]) for n in asked):
         runtime = all_runtimes()[runtime_name]
         found = env.install(runtime)
         version = next(iter(runtime.PACKAGES.values()), "") or _onnx_version()
@@ -77,7 +79,7 @@ def references(probes: Sequence[Probe], progress: Callable[[int, int], None] = l
         return known[probe.digest]
 
     def read(probe: Probe) -> Reference:
-        answers = {}
+        answers: dict[str, Answers] = dict.fromkeys(ORACLES, "not asked")
         for name, folder in folders.items():
             answer = _load(folder / f"{probe.digest}.json")
             answers[name] = "no answer kept" if answer is None else answer

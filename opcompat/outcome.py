@@ -48,6 +48,14 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Clocked(Result):
+    """What happened when a model was timed in turns with a baseline: milliseconds per inference, the nth of both taken one after the other."""
+
+    subject_ms: tuple[float, ...] = ()
+    baseline_ms: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """The circumstances that every result of one run file shares."""
 

@@ -58,9 +58,39 @@ class Prediction:
     differs: Mapping[str, tuple[Fact | None, Fact | None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A timing on one target: a subject with these facts had `ratio` times the throughput of a baseline, in the median of pairs."""
+
+    timing: str
+    facts: Facts
+    marks: tuple[str, ...]
+    """Names of the facts it is about."""
+    what: str
+    than: str
+    limit: float
+    """Below this ratio the subject is slow; 0 where the baseline is a yardstick only."""
+    low: float
+    ratio: float
+    high: float
+    """Lower quartile, median and upper quartile over the pairs."""
+    pairs: int
+    version: str
+    started: str
+
+    @property
+    def slow(self) -> bool:
+        return self.high < self.limit
+
+
 def difference(a: Facts, b: Facts) -> Difference:
     """Return the names of the facts in which a and b differ; a fact that only one of them has counts."""
     return frozenset(name for name, _ in a.items() ^ b.items())
+
+
+def highest_rank(facts: Facts) -> int:
+    """Return the highest rank of a node's inputs, 0 where none is known."""
+    return max((v for n, v in facts.items() if n.endswith(".rank") and isinstance(v, int)), default=0)
 
 
 def _has(facts: Facts, cause: Mapping[str, Fact]) -> bool:
@@ -105,7 +135,8 @@ def say(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{k} = {v}" for k, v in sorted(facts.items()))
 
 
-def _differs(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tuple[Fact | None, Fact | None]]:
+def differing(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tuple[Fact | None, Fact | None]]:
+    """Return fact -> (value, the other's value) for these facts."""
     return {n: (facts.get(n), other.get(n)) for n in sorted(names)}
 
 
@@ -122,12 +153,12 @@ def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Fact
     if blamed:
         _, _, gap, chosen = min(blamed, key=lambda b: b[:2])
         why = f"{say(chosen.cause)} fails here" if chosen.cause else f"none of {len(usable)} variants of it passes here"
-        return Prediction("breaks", "inferred", why, chosen.probe, _differs(gap, facts, chosen.facts))
+        return Prediction("breaks", "inferred", why, chosen.probe, differing(gap, facts, chosen.facts))
     passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.outcome == "pass"), key=lambda p: p[:2])
     if not passing:
         return Prediction("unknown", "none", f"the {len(usable)} probes that ran here fail for reasons this node may not share")
     size, _, gap, nearest = passing[0]
-    reference = _differs(gap, facts, nearest.facts)
+    reference = differing(gap, facts, nearest.facts)
     if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
         untried = {n: facts.get(n, "absent") for n in open_facts} or {n: facts.get(n, "absent") for n in sorted(gap)}
         return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)
@@ -155,6 +186,27 @@ def _covered(name: str, value: Fact | None, passing: Sequence[tuple[int, str, Di
         return True
     numbers = [s for s in seen if isinstance(s, int) and not isinstance(s, bool)]
     return isinstance(value, int) and not isinstance(value, bool) and bool(numbers) and min(numbers) <= value <= max(numbers)
+
+
+# ---- speed ---------------------------------------------------------------------------------------------------------------------------
+
+
+def speaking(facts: Facts, timed: Sequence[Timed]) -> list[Timed]:
+    """Return the timings that speak of a node with these facts, those nearest to it only: what they are about is equal, dtypes and rank too."""
+
+    def same(t: Timed) -> bool:
+        decisive = (n for n in t.facts if n in t.marks or n == "quantised" or n.endswith("dtype"))
+        spelled = "spelling" in t.facts  # a pattern's rank does not say how it is computed
+        return all(facts.get(n) == t.facts[n] for n in decisive) and (spelled or highest_rank(facts) == highest_rank(t.facts))
+
+    near = [(len(difference(facts, t.facts)), t) for t in timed if t.limit and same(t)]
+    least = min((d for d, _ in near), default=0)
+    return [t for d, t in near if d == least]
+
+
+def slowdown(timed: Sequence[Timed]) -> Timed | None:
+    """Return the mildest of timings that speak of one node if all of them say that it is slow."""
+    return max(timed, key=lambda t: (t.ratio, t.timing)) if timed and all(t.slow for t in timed) else None
 
 
 # ---- claims --------------------------------------------------------------------------------------------------------------------------
@@ -188,7 +240,7 @@ class Claim:
 
 def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim] = ()) -> tuple[Prediction, Claim | None]:
     """Return what a document says of a node, and the row that decided. `general` rows limit every operator."""
-    facts = {**facts, "rank.max": max((v for n, v in facts.items() if n.endswith(".rank") and isinstance(v, int)), default=0)}
+    facts = {**facts, "rank.max": highest_rank(facts)}
     speaking = [c for c in claims if all(n in facts and holds(v, facts[n]) for n, v in c.when.items())]
     if not speaking:
         if claims:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opcompat import campaign, env, probe, store
+from opcompat import campaign, env, probe, store, timing
 from opcompat import diff as differ
 from opcompat.checker import CheckError
 from opcompat.outcome import Result
@@ -18,20 +18,25 @@ from opcompat.probe import Probe
 from opcompat.runtimes import measured_targets, select, version
 
 
-def _chosen(patterns: Sequence[str]) -> list[tuple[str, Any]]:
-    chosen = select(list(patterns))
+def _chosen(patterns: Sequence[str], timings: bool = False) -> list[tuple[str, Any]]:
+    """Return (target, class) for patterns; timings: only those whose times mean something."""
+    offered = [t for t, r in measured_targets().items() if not timings or hasattr(r, "opened")]
+    chosen = [(t, r) for t, r in select(list(patterns)) if t in offered]
     if not chosen:
-        raise CheckError(f"no measured target matches {', '.join(patterns)}: there are {', '.join(measured_targets())}")
+        raise CheckError(f"no {'timed' if timings else 'measured'} target matches {', '.join(patterns)}: there are {', '.join(offered)}")
     return chosen
 
 
-def _probes(families: Sequence[str], sample: int) -> list[Probe]:
-    known = probe.families()
+def _probes(families: Sequence[str], sample: int, timings: bool = False) -> list[Probe]:
+    where = timing.folder() if timings else probe.folder()
+    known = probe.families(where)
     if unknown := [f for f in families if f not in known]:
-        raise CheckError(f"unknown probe family {unknown[0]!r}: there are {', '.join(known)}")
-    everything = probe.load(families)
+        raise CheckError(f"unknown {'timing' if timings else 'probe'} family {unknown[0]!r}: there are {', '.join(known)}")
+    everything = probe.load(families, where)
     if sample < 2:
         return everything
+    if timings:
+        return everything[::sample]
     by_family: dict[str, list[Probe]] = {}
     for p in everything:
         by_family.setdefault(p.family, []).append(p)
@@ -73,16 +78,25 @@ def _print_changes(work: Sequence[campaign.Work], probes: Sequence[Probe], conso
 
 
 def main(
-    targets: Sequence[str], families: Sequence[str], due: bool, sample: int, jobs: int, timeout: float, latest: bool, expect_changes: bool
+    targets: Sequence[str],
+    families: Sequence[str],
+    due: bool,
+    sample: int,
+    jobs: int,
+    timeout: float,
+    latest: bool,
+    expect_changes: bool,
+    timings: bool,
 ) -> int:
     """Run what is due; return the exit code: 0, 1 where a new version (`latest`) changed a verdict, 2 where nothing chosen could run."""
     console = Console(stderr=True)
-    chosen = _chosen(targets)
+    chosen = _chosen(targets, timings)
+    runs = store.timings_folder(store.runs_folder()) if timings else store.runs_folder()
     if latest:
         chosen = _newest(chosen, console)
     with console.status("loading probes"):
-        probes = _probes(families, sample)
-        work = campaign.plan(chosen, probes, store.runs_folder(), again=not due)
+        probes = _probes(families, sample, timings)
+        work = campaign.plan(chosen, probes, runs, again=not due)
     counts: dict[str, Counter[str]] = {w.name: Counter() for w in work}
     columns = (
         TextColumn("{task.description}"),
@@ -103,24 +117,26 @@ def main(
                 bars.update(tasks[target], advance=1, note=text)
 
         unavailable = campaign.run(
-            work, store.runs_folder(), note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout, expect_changes
+            work, runs, note, lambda done, total: bars.update(oracle_bar, completed=done, total=total), jobs, timeout, expect_changes
         )
     for target, reason in unavailable.items():
         console.print(f"{target}: unavailable: {reason}", style="yellow", highlight=False, markup=False)
-    flips = _print_changes(work, probes, console) if latest else 0
+    flips = _print_changes(work, probes, console) if latest and not timings else 0
     return 2 if len(unavailable) == len(work) else int(flips > 0)
 
 
 def status(every: bool) -> None:
-    """Print a line per target (and version: `every`): installed or why not, results recorded, and how many probes are due."""
+    """Print a line per target (and version: `every`): installed or why not, results recorded, and how many probes and timings are due."""
     console = Console()
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "version", "recorded", "stale", "due", "state"):
+    for heading in ("target", "version", "recorded", "stale", "due", "timings due", "state"):
         table.add_column(heading)
     with console.status("reading runs and probes"):
         probes = probe.load()
         work = campaign.plan(select(["*@*"] if every else []), probes, store.runs_folder())
+        clocked = campaign.plan(_chosen([], timings=True), timing.load(), store.timings_folder(store.runs_folder()))
+    unclocked = {w.name: str(len(w.probes)) for w in clocked}
     for w in work:
         state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + (w.name if every else w.target))
-        table.add_row(w.target, w.version, str(w.recorded), str(w.stale), str(len(w.probes)), state)
+        table.add_row(w.target, w.version, str(w.recorded), str(w.stale), str(len(w.probes)), unclocked.get(w.name, ""), state)
     console.print(table)

@@ -22,8 +22,9 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from opcompat.compare import Reference, is_quantised, judge
-from opcompat.outcome import STAGES, Outcome, Placement, Result, Stage, group_message
+from opcompat.outcome import STAGES, Clocked, Outcome, Placement, Result, Stage, group_message
 from opcompat.probe import Array, Const, Graph, Probe, const, finish
+from opcompat.timing import Timing
 
 WORKER = Path(__file__).parent / "worker.py"
 RUNTIMES = Path(__file__).parent / "runtimes"
@@ -51,6 +52,8 @@ class Raw:
     units: tuple[str, ...] = ()
     times_ms: dict[str, float] = field(default_factory=dict)
     stderr: str = ""
+    samples: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    """Milliseconds of a timing's two sides."""
 
 
 def read_outputs(files: Sequence[Mapping[str, Any]]) -> list[tuple[str, Array]]:
@@ -108,26 +111,30 @@ class Child:
 
     def send(self, number: int, probe: Probe) -> None:
         """Write one job; a dead child is noticed when its answer fails to come."""
-        model = self.scratch / f"{number}.onnx"
-        model.write_bytes(probe.model)
-        inputs = []
-        for index, (name, array) in enumerate(probe.inputs.items()):
-            path = self.scratch / f"{number}.in{index}"
-            if array.dtype.kind in "OU":
-                path.write_text(json.dumps([str(s) for s in array.ravel()]))
-            else:
-                np.asarray(array, order="C").tofile(path)
-            value = next(i for i in probe.proto.graph.input if i.name == name).type.tensor_type.elem_type
-            inputs.append({"name": name, "dtype": _dtype_name(value), "shape": list(array.shape), "file": str(path)})
-        job = {
-            "id": str(number), "model": str(model), "inputs": inputs, "outputs": [o.name for o in probe.proto.graph.output],
-            "output_dtypes": [_dtype_name(o.type.tensor_type.elem_type) for o in probe.proto.graph.output],
-            "scratch": str(self.scratch), "log": str(self.log),
-        }  # fmt: skip
+        job = {"id": str(number), "scratch": str(self.scratch), "log": str(self.log), **self._side(str(number), probe)}
+        if isinstance(probe, Timing):
+            job["baseline"] = self._side(f"{number}.baseline", probe.baseline)
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.write((json.dumps(job) + "\n").encode())
             self.process.stdin.flush()
+
+    def _side(self, name: str, probe: Probe) -> dict[str, Any]:
+        """Write a model and its inputs to files; return the part of a job that tells where they are."""
+        model = self.scratch / f"{name}.onnx"
+        model.write_bytes(probe.model)
+        inputs = []
+        for index, (value, array) in enumerate(probe.inputs.items()):
+            path = self.scratch / f"{name}.in{index}"
+            if array.dtype.kind in "OU":
+                path.write_text(json.dumps([str(s) for s in array.ravel()]))
+            else:
+                np.asarray(array, order="C").tofile(path)
+            kind = next(i for i in probe.proto.graph.input if i.name == value).type.tensor_type.elem_type
+            inputs.append({"name": value, "dtype": _dtype_name(kind), "shape": list(array.shape), "file": str(path)})
+        outputs = probe.proto.graph.output
+        kinds = [_dtype_name(o.type.tensor_type.elem_type) for o in outputs]
+        return {"model": str(model), "inputs": inputs, "outputs": [o.name for o in outputs], "output_dtypes": kinds}
 
     def event(self, seconds: float) -> dict[str, Any] | None:
         """Return the next event, None when time runs out. Raises EOFError when the child is gone."""
@@ -175,9 +182,9 @@ def scratch_folder() -> Path:
 class Target:
     """A target opened for probing: yields one Raw per probe whatever the child does."""
 
-    def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = 60.0):
+    def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = 60.0, ahead: int = AHEAD):
         self.runtime, self.options, self.python, self.timeout = runtime, dict(options), python, timeout
-        self.scratch = scratch_folder()
+        self.ahead, self.scratch = ahead, scratch_folder()
         self.numbers = itertools.count()
         self.versions: dict[str, str] = {}
         self.child_python = ""
@@ -278,7 +285,7 @@ class Target:
         """Feed one child until todo is empty or it goes silent; probes are taken off todo as they finish."""
         sent: deque[tuple[int, Probe]] = deque()
         while todo:
-            while len(sent) < min(AHEAD, len(todo)):
+            while len(sent) < min(self.ahead, len(todo)):
                 number = next(self.numbers)
                 child.send(number, todo[len(sent)])
                 sent.append((number, todo[len(sent)]))
@@ -319,14 +326,20 @@ def _finished(event: Mapping[str, Any]) -> Raw:
         outcome: Outcome = "broken" if done["broken"] else "fail"
         return Raw(None, outcome, done["stage"], done["message"], done["failed"], times_ms=times, stderr=event["stderr"])
     about = done["about"]
-    return Raw(read_outputs(done["outputs"]), "pass", "compare", placement=about["placement"], units=tuple(about["units"]), times_ms=times)
+    outputs, samples = read_outputs(done["outputs"]), done["samples"] and tuple(tuple(round(t, 4) for t in side) for side in done["samples"])
+    return Raw(outputs, "pass", "compare", placement=about["placement"], units=tuple(about["units"]), times_ms=times, samples=samples)
 
 
 # ---- results -----------------------------------------------------------------------------------------------------------------------
 
 
 def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | None, attempts: int, agreeing: int) -> Result:
-    """Judge one raw answer. Where the oracles are in dispute an answer is `broken`: it can be neither right nor wrong."""
+    """Judge one raw answer. Where the oracles are in dispute an answer is `broken`: it can be neither right nor wrong.
+
+    Of a timing's numbers only is asked that they are no nonsense, as float16 would have them: judging them finely is what probes are for.
+    """
+    if isinstance(probe, Timing):
+        precision = precision or "float16"
     outcome, stage, message = raw.outcome, raw.stage, raw.message
     found = None
     if raw.outputs is not None:
@@ -337,11 +350,15 @@ def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | Non
             outcome, message = ("pass", "") if found.same else ("wrong", found.message)
             if outcome == "pass" and raw.placement in ("fallback", "mixed"):
                 message = f"ran on {', '.join(raw.units)}"
-    return Result(
+    result = Result(
         probe.id, probe.digest, outcome, stage, message, raw.error_class, raw.placement, raw.units,
         found.max_abs if found else None, found.max_rel if found else None, found.tolerance if found else "", reference.oracle,
         raw.times_ms, attempts, agreeing, "" if outcome == "pass" else raw.stderr, datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
+    if isinstance(probe, Timing):
+        subject, baseline = raw.samples if raw.samples and outcome == "pass" else ((), ())
+        return Clocked(**vars(result), subject_ms=subject, baseline_ms=baseline)
+    return result
 
 
 def canaries(quantised: bool = False) -> tuple[Probe, Probe]:

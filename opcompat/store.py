@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from opcompat.outcome import OWN_FAULT, Outcome, Result, Run, group_message
-from opcompat.predict import Claim, Evidence, causes, judge_claims, trusted
+from opcompat.outcome import OWN_FAULT, Clocked, Outcome, Result, Run, group_message
+from opcompat.predict import Claim, Evidence, Timed, causes, judge_claims, trusted
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MAX_RUN_FILE_BYTES = 200 << 20
 
 
@@ -57,6 +58,11 @@ def runs_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("opcompat")) / "runs"
+
+
+def timings_folder(runs: Path) -> Path:
+    """Return where timings are recorded, beside the targets' own folders: their lines have more than results."""
+    return runs / "timings"
 
 
 # ---- run files -----------------------------------------------------------------------------------------------------------------------
@@ -128,7 +134,7 @@ class RunWriter:
         self.close()
 
 
-def read_run(path: Path) -> tuple[Run, list[Result]] | None:
+def read_run(path: Path, kind: type[Result] = Result) -> tuple[Run, list[Result]] | None:
     """Return a run file's header and results; a torn last line is left out. Raises StoreError naming file and line where it is not valid."""
     from pydantic import TypeAdapter, ValidationError
 
@@ -146,7 +152,7 @@ def read_run(path: Path) -> tuple[Run, list[Result]] | None:
     number = 1
     try:
         head = TypeAdapter(dict[str, Run]).validate_json(lines[0])
-        adapter = TypeAdapter(Result)
+        adapter = TypeAdapter(kind)
         results = []
         for line in lines[1:]:
             number += 1
@@ -159,11 +165,11 @@ def read_run(path: Path) -> tuple[Run, list[Result]] | None:
         ) from None
 
 
-def read_runs(folder: Path) -> Iterator[tuple[Path, Run, list[Result]]]:
+def read_runs(folder: Path, kind: type[Result] = Result) -> Iterator[tuple[Path, Run, list[Result]]]:
     """Yield every run of a folder, oldest first."""
     found = []
     for path in sorted((*folder.glob("*/*.jsonl"), *folder.glob("*/*.jsonl.gz"))):
-        if (read := read_run(path)) is not None:
+        if (read := read_run(path, kind)) is not None:
             found.append((read[0].started, path.name, path, *read))
     for _, _, path, run, results in sorted(found, key=lambda f: f[:2]):
         yield path, run, results
@@ -234,8 +240,18 @@ CREATE TABLE claims (
   claim INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), domain TEXT NOT NULL, op_type TEXT NOT NULL, status TEXT NOT NULL,
   "when" TEXT NOT NULL, limits TEXT NOT NULL, unchecked TEXT NOT NULL, note TEXT NOT NULL, runtime_op TEXT NOT NULL
 );
+CREATE TABLE timings (
+  timing_id INTEGER PRIMARY KEY, timing TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, domain TEXT NOT NULL, op_type TEXT NOT NULL,
+  facts TEXT NOT NULL, marks TEXT NOT NULL, what TEXT NOT NULL, than TEXT NOT NULL, work REAL NOT NULL, "limit" REAL NOT NULL, model BLOB NOT NULL
+);
+CREATE TABLE timed (
+  timing_id INTEGER NOT NULL REFERENCES timings(timing_id), release INTEGER NOT NULL REFERENCES releases(release),
+  run INTEGER NOT NULL REFERENCES runs(run), outcome TEXT NOT NULL, message TEXT NOT NULL, low REAL, ratio REAL, high REAL, pairs INTEGER NOT NULL,
+  subject_ms REAL, baseline_ms REAL, PRIMARY KEY (timing_id, release)
+) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX probes_operator ON probes (op_type, domain);
+CREATE INDEX timings_operator ON timings (op_type);
 CREATE INDEX measurements_release ON measurements (release, outcome);
 CREATE INDEX spans_target ON spans (target, first);
 CREATE INDEX claims_operator ON claims (op_type, domain);
@@ -253,6 +269,10 @@ CREATE VIEW changes AS
     coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group
   FROM spans n JOIN spans o ON o.probe_id = n.probe_id AND o.target = n.target AND o.number = n.number - 1
     JOIN probes p ON p.probe_id = n.probe_id LEFT JOIN messages g ON g.message_id = n.message_id;
+CREATE VIEW slowdowns AS
+  SELECT i.timing, r.target, r.version, i.domain, i.op_type, i.what, i.than, t.ratio, t.low, t.high, t.pairs, t.subject_ms, t.baseline_ms, i."limit",
+    u.started
+  FROM timed t JOIN timings i USING (timing_id) JOIN releases r USING (release) JOIN runs u USING (run) WHERE r.current AND t.high < i."limit";
 CREATE VIEW support AS
   SELECT p.domain, p.op_type, r.target, r.version, COUNT(*) AS probes,
     SUM(m.outcome = 'pass' AND m.placement <> 'fallback') AS passed, SUM(m.outcome = 'pass' AND m.placement = 'fallback') AS fell_back,
@@ -267,8 +287,8 @@ CREATE VIEW support AS
 """
 
 
-def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[str, int]:
-    """Write compat.db from run files, claims and probe definitions; equal input gives equal bytes. Return counts by what they count.
+def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: Iterable[Any] = ()) -> dict[str, int]:
+    """Write compat.db from run files, claims, probe and timing definitions; equal input gives equal bytes. Return counts by what they count.
 
     Results of probes that are no longer defined are left out (and counted). Raises StoreError, leaving the old file in place.
     """
@@ -277,6 +297,7 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
 
     known = {p.digest: p for p in probes}
     every = list(read_runs(runs))
+    clocked = list(read_runs(timings_folder(runs), Clocked))
     versions: dict[str, list[str]] = {}
     latest: dict[tuple[str, str, str], tuple[int, Result]] = {}
     stale = 0
@@ -297,14 +318,15 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
     try:
         with sqlite3.connect(temporary) as db:
             db.executescript(f"PRAGMA page_size = 4096; PRAGMA user_version = {SCHEMA_VERSION};" + _SCHEMA)
-            _insert_targets(db, every, {t: v[-1] for t, v in versions.items()}, measured_targets(), stated)
+            _insert_targets(db, [*every, *clocked], {t: v[-1] for t, v in versions.items()}, measured_targets(), stated)
             ids = _insert_probes(db, known.values(), {r.digest: r.oracle for _, r in latest.values() if r.oracle})
             _insert_results(db, latest, versions, known, ids)
             _insert_contradictions(db, latest, versions, known, ids, stated)
+            _insert_timings(db, clocked, len(every), versions, timings)
             about = {"schema_version": str(SCHEMA_VERSION), "newest_run": max((run.started for _, run, _ in every), default="")}
             db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(about.items()))
             counts = {"probes": len(known), "results": len(latest)}
-            for what in ("targets", "releases", "claims", "contradictions"):
+            for what in ("targets", "releases", "claims", "contradictions", "timings", "slowdowns"):
                 counts[what] = db.execute(f"SELECT COUNT(*) FROM {what}").fetchone()[0]
             counts["disputed probes"] = db.execute("SELECT COUNT(*) FROM probes WHERE disputed").fetchone()[0]
             counts["results of probes no longer defined"] = stale
@@ -338,6 +360,8 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
         )  # fmt: skip
     driven = []
     for number, (_, run, _) in enumerate(every, 1):
+        if run.target not in newest:
+            continue  # timed, but never probed
         runtime, device = run.target.split("/")
         driver = declared.get(run.target)
         about, aliases, evidence = (getattr(driver, name, default) for name, default in (("ABOUT", ""), ("ALIASES", ()), ("EVIDENCE", "measured")))
@@ -454,6 +478,31 @@ def _insert_contradictions(
                 _insert(db, "contradictions", [(kind, header.target, said.reason, claim.row, target, ids[p.id], r.outcome)])
 
 
+def _insert_timings(db: sqlite3.Connection, every: list[Any], runs: int, versions: Mapping[str, Sequence[str]], timings: Iterable[Any]) -> None:
+    """Insert timings and the latest of what each gave by release; `runs` numbered runs come before these."""
+    from opcompat.timing import ratios
+
+    known = {}
+    for number, t in enumerate(sorted(timings, key=lambda t: str(t.id)), 1):
+        known[t.digest] = (number, t)
+        facts = json.dumps(t.facts, sort_keys=True)
+        about = (t.domain, t.op_type, facts, json.dumps(t.marks), t.what, t.than, t.work[0] / t.work[1], t.limit)
+        _insert(db, "timings", [(number, t.id, t.digest, *about, zlib.compress(t.model, 9))])
+    releases = {(t, v): n for n, t, v in db.execute("SELECT release, target, version FROM releases")}
+    latest: dict[tuple[int, int], tuple[Any, ...]] = {}
+    for run_number, (_, run, results) in enumerate(every, runs + 1):
+        for r in results:
+            if (release := releases.get((run.target, run.version))) is None or r.digest not in known:
+                continue
+            number, t = known[r.digest]
+            measured: tuple[Any, ...] = (None, None, None, 0, None, None)
+            if len(r.subject_ms) > 1:
+                middle = (round(median(side), 4) for side in (r.subject_ms, r.baseline_ms))
+                measured = (*(round(q, 4) for q in ratios(t.work, r.subject_ms, r.baseline_ms)), len(r.subject_ms), *middle)
+            latest[number, release] = (number, release, run_number, r.outcome, r.message, *measured)
+    _insert(db, "timed", (row for _, row in sorted(latest.items())))
+
+
 # ---- reading the database ----------------------------------------------------------------------------------------------------------
 
 
@@ -524,7 +573,7 @@ class Base:
                 age = "older" if found < SCHEMA_VERSION else "newer"
                 cure = "rebuild it with `opcompat build`" if found < SCHEMA_VERSION else "upgrade opcompat"
                 raise StoreError(f"{path} has the {age} schema {found}, this opcompat reads {SCHEMA_VERSION}: {cure}")
-            self.db.execute("SELECT 1 FROM targets, probes, measurements, spans, claims LIMIT 1")
+            self.db.execute("SELECT 1 FROM targets, probes, measurements, spans, claims, timed LIMIT 1")
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -589,6 +638,21 @@ class Base:
                 found.setdefault((name, operator), []).append(one)
         return {key: _blamed(trusted(group)) if key[0] in old else trusted(group) for key, group in found.items()}
 
+    def timed(self, op_types: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, Operator], list[Timed]]:
+        """Return (target, operator) -> timings that gave a ratio; targets as for `evidence`."""
+        sql = f"""SELECT r.target, r.version, r.current, i.domain, i.op_type, i.timing, i.facts, i.marks, i.what, i.than, i."limit", t.low, t.ratio,
+                    t.high, t.pairs, u.started
+                  FROM timings i JOIN timed t USING (timing_id) JOIN releases r USING (release) JOIN runs u USING (run)
+                  WHERE i.op_type IN ({",".join("?" * len(op_types))}) AND t.pairs"""
+        found: dict[tuple[str, Operator], list[Timed]] = {}
+        read: dict[str, tuple[Any, ...]] = {}
+        for target, version, current, domain, op_type, timing, facts, marks, *numbers, started in self._rows(sql, *op_types):
+            for name in {target, f"{target}@{version}"} if current else {f"{target}@{version}"}:
+                if name in targets:
+                    about = read.setdefault(timing, (json.loads(facts), tuple(json.loads(marks))))
+                    found.setdefault((name, (domain, op_type)), []).append(Timed(*(timing, *about, *numbers, version, started)))
+        return found
+
     def claims(self, op_types: Sequence[str]) -> dict[tuple[str, Operator], list[Claim]]:
         """Return (target, operator) -> rows of documents; rows about every operator are under ("", "*")."""
         ops = ",".join("?" * (len(op_types) + 1))
@@ -638,8 +702,8 @@ class Base:
         return [(name, zlib.decompress(model)) for name, model in self._rows(sql)]
 
     def model(self, probe: str) -> bytes | None:
-        """Return a probe's serialized ONNX model."""
-        rows = self._rows("SELECT model FROM probes WHERE probe = ?", probe)
+        """Return the serialized ONNX model of a probe, or of a timing's subject."""
+        rows = self._rows("SELECT model FROM probes WHERE probe = ? UNION ALL SELECT model FROM timings WHERE timing = ?", probe, probe)
         return zlib.decompress(rows[0][0]) if rows else None
 
     def counts(self) -> dict[str, tuple[int, int]]:

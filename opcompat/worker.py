@@ -14,6 +14,9 @@ import traceback
 import numpy as np
 
 MEMORY_LIMIT = 12 << 30  # address space, not resident: SDKs reserve far more than they touch
+SAMPLE_S = 0.004  # of inferences one after the other make one sample
+SAMPLES, MOST_SAMPLES = 15, 41  # at least and at most, of each side
+ENOUGH_S, LONGEST_S = 0.25, 10.0  # of sampling once there are SAMPLES; at all
 
 
 def load_runtime(path):
@@ -47,6 +50,34 @@ def write_tensor(array, path, dtype=None):
     return {"dtype": dtype or str(array.dtype), "shape": list(array.shape), "file": path}
 
 
+def feeds(job):
+    """Return (inputs by name, dtypes by input or output name) of a job."""
+    dtypes = dict(zip(job["outputs"], job["output_dtypes"]))
+    dtypes.update((spec["name"], spec["dtype"]) for spec in job["inputs"])
+    return {spec["name"]: read_tensor(spec) for spec in job["inputs"]}, dtypes
+
+
+def in_turns(subject, baseline, clock=time.process_time):
+    """Time two inferences in turns, so that what disturbs the machine disturbs both; return two lists of milliseconds per inference."""
+    sides = []
+    for infer in (subject, baseline):
+        infer()
+        begun = clock()
+        infer()
+        sides.append((infer, max(1, int(SAMPLE_S / max(clock() - begun, 1e-6))), []))
+    turns, begun = list(sides), clock()
+    while len(sides[0][2]) < SAMPLES or (clock() - begun < ENOUGH_S and len(sides[0][2]) < MOST_SAMPLES):
+        for infer, repeats, samples in turns:
+            start = clock()
+            for _ in range(repeats):
+                infer()
+            samples.append((clock() - start) / repeats * 1e3)
+        turns.reverse()  # A B, B A: neither side always follows the other
+        if clock() - begun > LONGEST_S:
+            break
+    return [samples for _, _, samples in sides]
+
+
 def main():
     runtime_file, descriptor, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
     replies = os.fdopen(descriptor, "w", buffering=1)
@@ -74,7 +105,7 @@ def main():
 
 
 def work(runtime, job, say):
-    times, current = {}, ["start", time.perf_counter()]
+    times, current, side = {}, ["start", time.perf_counter()], ""
     log_from = os.fstat(2).st_size
 
     def stage(name):
@@ -91,18 +122,25 @@ def work(runtime, job, say):
 
     say(job=job["id"], stage="start")
     try:
-        inputs = {spec["name"]: read_tensor(spec) for spec in job["inputs"]}
-        dtypes = dict(zip(job["outputs"], job["output_dtypes"]))
-        dtypes.update((spec["name"], spec["dtype"]) for spec in job["inputs"])
-        outputs, about = runtime.probe(job["model"], inputs, dtypes, job["outputs"], stage)
+        samples = None
+        if "baseline" in job:
+            subject, read = runtime.opened(job["model"], *feeds(job), job["outputs"], stage)
+            outputs, about = read(subject())
+            other, side = job["baseline"], "the baseline does not run: "
+            baseline, _ = runtime.opened(other["model"], *feeds(other), other["outputs"], stage)
+            baseline()
+            side = ""
+            samples = in_turns(subject, baseline)
+        else:
+            outputs, about = runtime.probe(job["model"], *feeds(job), job["outputs"], stage)
         stage("compare")
         files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs)]
-        done = {"outputs": files, "about": about}
+        done = {"outputs": files, "about": about, "samples": samples}
     except Exception as error:
         times[current[0]] = times.get(current[0], 0) + (time.perf_counter() - current[1]) * 1e3
         text = getattr(runtime, "explain", lambda error, log: "")(error, log()) or str(error) or traceback.format_exc(limit=-1)
-        aside = type(error).__name__ == "CannotFeed" or any(words in text for words in getattr(runtime, "ASIDE", ()))
-        done = {"failed": type(error).__name__, "stage": current[0], "message": text[:4000], "broken": aside}
+        aside = side or type(error).__name__ == "CannotFeed" or any(words in text for words in getattr(runtime, "ASIDE", ()))
+        done = {"failed": type(error).__name__, "stage": current[0], "message": (side + text)[:4000], "broken": bool(aside)}
     tidy = getattr(runtime, "tidy", lambda log: log)
     say(job=job["id"], done=done, times={k: round(v, 3) for k, v in times.items()}, stderr=tidy(log())[-1000:])
 

@@ -67,6 +67,7 @@ def test_exit_codes(run: Run, model: Path, grouped: Path) -> None:
         (["check", "grouped.onnx", "-f", "xml"], "--format"), (["check", "grouped.onnx", "--fail-on", "bad"], "--fail-on"),
         (["check", "grouped.onnx", "--explain", "nobody"], "nobody"), (["check", "grouped.onnx", "--dim", "N"], "--dim"), (["check"], "MODEL"),
         (["nonsense"], "nonsense"), (["repro", "no/such:probe"], "no/such:probe"), (["probe", "-t", "abacus"], "abacus"),
+        (["probe", "--timings", "-t", "qnn"], "no timed target"), (["probe", "--timings", "--family", "poetry", "-t", "ort"], "timing family"),
         (["env", "abacus"], "abacus"),
         (["probe", "--family", "poetry", "-t", "ort"], "poetry"), (["build", "--out", "/proc/nowhere/compat.db"], "/proc/nowhere"),
     ],

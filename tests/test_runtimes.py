@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from opcompat import campaign, env, probe, store
-from opcompat.outcome import OWN_FAULT, Result
+from opcompat import campaign, env, probe, store, timing
+from opcompat.outcome import OWN_FAULT, Clocked, Result
 from opcompat.runtimes import all_runtimes, measured_targets
 
 pytestmark = pytest.mark.runtimes
@@ -94,3 +94,14 @@ def test_a_version_that_does_not_exist_is_one_sentence(monkeypatch: pytest.Monke
     with pytest.raises(env.EnvError, match="cannot be installed") as caught:
         env.install(future)
     assert "\n" not in str(caught.value) and not list((tmp_path / "envs").iterdir())
+
+
+def test_every_timed_target_gives_ratios(tmp_path: Path) -> None:
+    chosen = [t for t in timing.load(["activation"]) if t.op_type in ("Gelu", "Clip", "Pow")]
+    timed = [(target, r) for target, r in measured_targets().items() if hasattr(r, "opened")]
+    assert {"ort/cpu", "openvino/cpu", "opencv/cpu"} <= {target for target, _ in timed}
+    assert campaign.run(campaign.plan(timed, chosen, tmp_path), tmp_path, lambda *_: None, lambda *_: None) == {}
+    for _, run, results in store.read_runs(tmp_path, Clocked):
+        passed = [r for r in results if isinstance(r, Clocked) and r.outcome == "pass"]
+        assert len(passed) >= 3 and all(len(r.subject_ms) == len(r.baseline_ms) >= 15 for r in passed), run.target
+    assert all(not w.probes for w in campaign.plan(timed, chosen, tmp_path))

@@ -116,7 +116,7 @@ def test_many_flips_stop_a_new_version(tmp_path: Path, conv_probes: list[Probe],
     monkeypatch.setattr(Target, "raw", refused)
     monkeypatch.setattr("opcompat.runner.check_canaries", lambda target: None)
     monkeypatch.setattr(env, "find", lambda runtime: env.Environment(Path("python"), {}))
-    monkeypatch.setattr("opcompat.oracle.references", lambda probes, progress: lambda probe: None)
+    monkeypatch.setattr("opcompat.oracle.references", lambda *_: lambda probe: None)
     monkeypatch.setattr("opcompat.runner.to_result", lambda probe, *_: result(probe, "fail"))
     monkeypatch.setattr(Target, "child_python", "3", raising=False)
 

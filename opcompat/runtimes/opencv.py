@@ -51,6 +51,10 @@ class Runtime:
         return {"opencv-python-headless": version("opencv-python-headless"), "opencv": self.cv2.__version__}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
+        infer, read = self.opened(model, inputs, dtypes, outputs, stage)
+        return read(infer())
+
+    def opened(self, model, inputs, dtypes, outputs, stage):
         dnn = self.cv2.dnn
         for dtype in dtypes.values():
             if dtype in ("string", "bfloat16", "int4", "uint4") or dtype.startswith("float8"):
@@ -66,14 +70,18 @@ class Runtime:
             if not engine:  # all values are float32; before 4.11 the binding takes the last of three dimensions for channels unless told not to
                 array = self.cv2.Mat(array.astype(np.float32), wrap_channels=False)
             net.setInput(array, name)
-        made = net.forward(outputs)  # by name: the classic engine re-sorts unnamed outputs
+        # by name: the classic engine re-sorts unnamed outputs
+        return lambda: net.forward(outputs), lambda made: self.arrays(made, [dtypes[name] for name in outputs], bool(engine))
+
+    def arrays(self, made, kinds, exact):
+        """Check what forward() gave and return it as `probe` does; exact: this version knows dtypes."""
         if any(m is None for m in made):
             raise CannotFeed("the Python binding gives None for an empty output")
-        if any(dtypes[name] == "uint8" and m.dtype == np.int8 for name, m in zip(outputs, made)):
+        if any(kind == "uint8" and m.dtype == np.int8 for kind, m in zip(kinds, made)):
             raise CannotFeed("this engine gives int8 for a uint8 output")
-        if engine:
+        if exact:
             return [np.asarray(m) for m in made], {"placement": "native", "units": ["CPU"]}
-        kinds = [np.dtype(dtypes[name]) for name in outputs]
+        kinds = [np.dtype(kind) for kind in kinds]
         inexact = {"CPU, %s held as %s" % (kind, m.dtype) for kind, m in zip(kinds, made) if m.dtype != kind}
         return [self.meant(np.asarray(m), kind) for m, kind in zip(made, kinds)], {"placement": "native", "units": sorted(inexact) or ["CPU"]}
 

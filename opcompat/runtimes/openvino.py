@@ -3,6 +3,8 @@
 https://docs.openvino.ai
 """
 
+import inspect
+
 import numpy as np
 
 
@@ -48,6 +50,10 @@ class Runtime:
         return {"openvino": self.ov.get_version().split("-")[0]}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
+        infer, read = self.opened(model, inputs, dtypes, outputs, stage)
+        return read(infer())
+
+    def opened(self, model, inputs, dtypes, outputs, stage):
         config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, **self.options["config"]}
         stage("load")
         read = self.core.read_model(model)
@@ -58,9 +64,14 @@ class Runtime:
         feeds = {}
         for port, name in zip(compiled.inputs, inputs, strict=True):  # in order: a tensor that is also an output may go by the output's name only
             feeds[port] = self.tensor(inputs[name], dtypes[name])
-        request.infer(feeds)
+        # where it can be said, outputs are not copied: read() takes them from the request
+        without_copies = {"share_outputs": True} if "share_outputs" in inspect.signature(request.infer).parameters else {}
+        about = {"placement": "native", "units": ["CPU"]}
+        return lambda: request.infer(feeds, **without_copies), lambda _: (self.arrays(request, len(compiled.outputs)), about)
+
+    def arrays(self, request, count):
         made = []
-        for index in range(len(compiled.outputs)):
+        for index in range(count):
             tensor = request.get_output_tensor(index)
             dtype = next((d for d, kind in self.kinds.items() if kind == tensor.element_type), "")
             if dtype == "string":
@@ -69,7 +80,7 @@ class Runtime:
                 made.append((np.array(tensor.data).view(np.uint16 if dtype == "bfloat16" else np.uint8), dtype))
             else:
                 made.append(np.array(tensor.data))
-        return made, {"placement": "native", "units": ["CPU"]}
+        return made
 
     def tensor(self, array, dtype):
         if dtype == "string" and dtype in self.kinds:

@@ -39,6 +39,10 @@ class Runtime:
         return {"onnxruntime": self.ort.__version__}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
+        infer, read = self.opened(model, inputs, dtypes, outputs, stage)
+        return read(infer())
+
+    def opened(self, model, inputs, dtypes, outputs, stage):
         options = self.ort.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
@@ -49,8 +53,8 @@ class Runtime:
         if "string" in (dtypes[name] for name in inputs):  # the binding makes no OrtValue of strings, but feeds them as arrays
             return session.run(outputs, inputs), {"placement": "native", "units": ["CPUExecutionProvider"]}
         feeds = {i.name: self.value(inputs[i.name], dtypes[i.name]) for i in session.get_inputs()}
-        made = session.run_with_ort_values(outputs, feeds)
-        return [self.array(v) for v in made], {"placement": "native", "units": ["CPUExecutionProvider"]}
+        about = {"placement": "native", "units": ["CPUExecutionProvider"]}
+        return lambda: session.run_with_ort_values(outputs, feeds), lambda made: ([self.array(v) for v in made], about)
 
     def value(self, array, dtype):
         numbers = {"bfloat16": 16, "float8e4m3fn": 17, "float8e4m3fnuz": 18, "float8e5m2": 19, "float8e5m2fnuz": 20}
