@@ -45,9 +45,8 @@ def multiply(base: Path, out: Path, results: int) -> None:
             shift = db.execute("SELECT MAX(release) FROM releases").fetchone()[0]
             here = "target NOT LIKE '%-copy%' AND target IN (SELECT target FROM releases)"
             releases = f"release IN (SELECT release FROM releases WHERE {here})"
-            db.execute(
-                f"INSERT INTO targets SELECT {columns('targets', target=name, device=name.replace('target', 'device'))} FROM targets WHERE {here}"
-            )
+            device = f"device || '-copy{copy}'"
+            db.execute(f"INSERT INTO targets SELECT {columns('targets', target=name, device=device)} FROM targets WHERE {here}")
             db.execute(f"INSERT INTO measurements SELECT {columns('measurements', release=f'release + {shift}')} FROM measurements WHERE {releases}")
             db.execute(f"INSERT INTO releases SELECT {columns('releases', release=f'release + {shift}', target=name)} FROM releases WHERE {here}")
             db.execute(f"INSERT INTO spans SELECT {columns('spans', target=name)} FROM spans WHERE {here}")
