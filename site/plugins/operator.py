@@ -92,12 +92,12 @@ def blame_old(probes, found):
 
 
 def blame(probes, variants, target):
-    """Return [((cause, outcome), names of the probes)] of one target, the most frequent first."""
+    """Return [((cause, outcome), names of the probes)] of one target: the most frequent first, last those nobody can explain."""
     groups = {}
     for number, cells in variants.items():
         if (r := cells.get(target)) and r["outcome"] in BAD:
             groups.setdefault((r["cause"], r["outcome"]), []).append(probes[number]["probe"])
-    return sorted(groups.items(), key=lambda item: -len(item[1]))
+    return sorted(groups.items(), key=lambda item: (item[0][0] is None, -len(item[1])))
 
 
 def fits(asked, probe, results):
