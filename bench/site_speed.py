@@ -49,6 +49,7 @@ def multiply(base: Path, out: Path, results: int) -> None:
             db.execute(f"INSERT INTO targets SELECT {columns('targets', target=name, device=device)} FROM targets WHERE {here}")
             db.execute(f"INSERT INTO measurements SELECT {columns('measurements', release=f'release + {shift}')} FROM measurements WHERE {releases}")
             db.execute(f"INSERT INTO releases SELECT {columns('releases', release=f'release + {shift}', target=name)} FROM releases WHERE {here}")
+            db.execute(f"INSERT INTO runs SELECT {columns('runs', run='NULL', target=name)} FROM runs WHERE {here}")
             db.execute(f"INSERT INTO spans SELECT {columns('spans', target=name)} FROM spans WHERE {here}")
             here = here.replace("target NOT", "measured_on NOT").replace("target IN", "measured_on IN")
             measured_on = columns("contradictions", measured_on=name.replace("target", "measured_on"))
@@ -66,6 +67,7 @@ def multiply(base: Path, out: Path, results: int) -> None:
         db.execute("DELETE FROM counts")
         db.execute(store.COUNT)
         db.execute("COMMIT")
+        db.execute("ANALYZE")
         db.execute("VACUUM")
 
 

@@ -48,7 +48,8 @@ def app(database: Path) -> Any:
 
 async def rows(datasette: Any, sql: str, values: Any = ()) -> list[dict[str, Any]]:
     """Return what a query of compat.db gives, for the pages of site/plugins."""
-    return [dict(row) for row in await datasette.get_database("compat").execute(sql, values)]
+    found = await datasette.get_database("compat").execute(sql, values)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
 async def slowdowns(datasette: Any, where: str, values: Any) -> list[dict[str, Any]]:
@@ -72,6 +73,7 @@ def main(host: str, port: int) -> None:
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ServeError(f"cannot listen on {host} port {port} ({reason}): choose another with --port") from None
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it on its own sockets only; without it each page waits 40 ms
     with listening:
         name = f"[{host}]" if ":" in host else host
         sys.stdout.write(f"opcompat: {database} on http://{name}:{listening.getsockname()[1]}/ (Ctrl-C stops it)\n")

@@ -243,6 +243,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX probes_operator ON probes (op_type, domain);
 CREATE INDEX measurements_release ON measurements (release, outcome);
 CREATE INDEX measurements_message ON measurements (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX measurements_flaky ON measurements (release) WHERE agreeing < attempts;
 CREATE INDEX spans_target ON spans (target, first);
 CREATE INDEX claims_operator ON claims (op_type, domain);
 CREATE VIEW results AS
@@ -321,6 +322,7 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any]) -> dict[st
                 counts[what] = db.execute(f"SELECT COUNT(*) FROM {what}").fetchone()[0]
             counts["disputed probes"] = db.execute("SELECT COUNT(*) FROM probes WHERE disputed").fetchone()[0]
             counts["results of probes no longer defined"] = stale
+        db.execute("ANALYZE")  # the views are read a hundred times faster by a planner that knows the sizes
         db.execute("VACUUM")
         db.close()
         temporary.replace(out)

@@ -1,6 +1,7 @@
 """Signs, plain words and addresses: filters and functions for the templates, and links in the cells of Datasette's own tables."""
 
 import json
+from functools import lru_cache
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
@@ -90,6 +91,7 @@ def say(facts, joint=" and "):
     return joint.join(plainly(name, value) for name, value in sorted(json.loads(facts).items()))
 
 
+@lru_cache(10_000)
 def blame(cause):
     """Say the factor that fails: facts as JSON, {} where nothing of the operator works, None where nothing could be blamed."""
     return "no single factor explains it" if cause is None else f"when {said}" if (said := say(cause)) else "in every variant tried"
