@@ -244,7 +244,7 @@ CREATE INDEX probes_operator ON probes (op_type, domain);
 CREATE INDEX measurements_release ON measurements (release, outcome);
 CREATE INDEX measurements_message ON measurements (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX measurements_flaky ON measurements (release) WHERE agreeing < attempts;
-CREATE INDEX spans_target ON spans (target, first);
+CREATE INDEX spans_changes ON spans (target, first, outcome) WHERE number > 0;
 CREATE INDEX claims_operator ON claims (op_type, domain);
 CREATE VIEW results AS
   SELECT p.probe, r.target, m.run, r.version, r.current, m.outcome, m.stage, m.placement, c.text AS cause,
@@ -259,7 +259,7 @@ CREATE VIEW changes AS
     CASE WHEN n.outcome = 'pass' THEN 'fixed' WHEN o.outcome = 'pass' THEN 'broke' ELSE 'changed' END AS kind,
     coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group
   FROM spans n JOIN spans o ON o.probe_id = n.probe_id AND o.target = n.target AND o.number = n.number - 1
-    JOIN probes p ON p.probe_id = n.probe_id LEFT JOIN messages g ON g.message_id = n.message_id;
+    JOIN probes p ON p.probe_id = n.probe_id LEFT JOIN messages g ON g.message_id = n.message_id WHERE n.number > 0;
 CREATE VIEW support AS
   SELECT n.domain, n.op_type, r.target, r.version, SUM(n.probes) AS probes, SUM(n.passed) AS passed, SUM(n.fell_back) AS fell_back,
     SUM(n.failed) AS failed, SUM(n.wrong) AS wrong, SUM(n.crashed) AS crashed, SUM(n.timed_out) AS timed_out, t.evidence

@@ -15,18 +15,24 @@ SPANS = """FROM spans n JOIN spans o ON o.probe_id = n.probe_id AND o.target = n
 COMPARED = """FROM releases ro JOIN measurements o ON o.release = ro.release JOIN releases rn ON rn.target = ro.target
               JOIN measurements n ON n.release = rn.release AND n.probe_id = o.probe_id JOIN probes p ON p.probe_id = n.probe_id
               LEFT JOIN messages g ON g.message_id = n.message_id LEFT JOIN messages h ON h.message_id = o.message_id"""
-FILTER = "(:operator = '' OR p.op_type = :operator) AND :family IN ('', p.family)"
 LISTED = 12
 ENTRIES = 60
 
 
+def filters(asked):
+    """Return the conditions for the operator and family asked for, each with an AND before it."""
+    return "".join(f" AND p.{column} = :{name}" for name, column in (("operator", "op_type"), ("family", "family")) if asked[name])
+
+
 async def overview(datasette, asked):
     """Return rows of target, version, position, after (the version measured before it), broke, fixed, changed; newest of a target first."""
+    narrowed = filters(asked)
     sql = f"""SELECT r.target, r.version, r.position, b.version AS after, SUM(kind = 'broke') AS broke, SUM(kind = 'fixed') AS fixed,
                 SUM(kind = 'changed') AS changed
               FROM (SELECT n.target, n.first, {KIND} AS kind FROM spans n
-                      JOIN spans o ON o.probe_id = n.probe_id AND o.target = n.target AND o.number = n.number - 1 JOIN probes p ON p.probe_id = n.probe_id
-                    WHERE n.number > 0 AND {FILTER} AND :target IN ('', n.target)) c
+                      JOIN spans o ON o.probe_id = n.probe_id AND o.target = n.target AND o.number = n.number - 1
+                      {"JOIN probes p ON p.probe_id = n.probe_id" if narrowed else ""}
+                    WHERE n.number > 0 {narrowed} {"AND n.target = :target" if asked["target"] else ""}) c
                 JOIN releases r ON r.target = c.target AND r.version = c.first
                 LEFT JOIN releases b ON b.target = r.target AND b.position = r.position - 1
               GROUP BY r.release ORDER BY r.target, r.position DESC"""
@@ -40,9 +46,9 @@ async def details(datasette, asked):
     if asked["from"]:
         sql = f"""{columns}, ro.version AS after {COMPARED}
                   WHERE ro.target = :target AND ro.version = :from AND rn.version = :to AND o.outcome <> n.outcome
-                    AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable') AND {FILTER}"""
+                    AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable') {filters(asked)}"""
     else:
-        sql = f"{columns}, o.last AS after {SPANS} WHERE n.target = :target AND n.first = :to AND n.number > 0 AND {FILTER}"
+        sql = f"{columns}, o.last AS after {SPANS} WHERE n.target = :target AND n.first = :to AND n.number > 0 {filters(asked)}"
     found = {}
     for r in await rows(datasette, f"SELECT * FROM ({sql}) ORDER BY domain = 'pattern', op_type COLLATE NOCASE, domain, message_group, probe", asked):
         groups = found.setdefault(r["kind"], {}).setdefault((r["domain"], r["op_type"]), {})
@@ -68,7 +74,7 @@ async def changes(datasette, request):
     context = {
         "asked": asked, "kinds": {k: w for k, w in KINDS.items() if asked["kind"] in ("", k)}, "all_kinds": KINDS, "versions": versions, "listed": LISTED,
         "targets": [t for t, listed in known.items() if len(listed) > 1],
-        "families": [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts ORDER BY 1")],
+        "families": [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts JOIN releases USING (release) WHERE current ORDER BY 1")],
         "found": await details(datasette, asked) if pair else None, "overview": await overview(datasette, asked),
     }  # fmt: skip
     return page(datasette, request, "changes.html", context)

@@ -10,7 +10,13 @@ from opcompat.predict import BAD, Evidence, causes, trusted
 from opcompat.serving import page, rows, slowdowns
 
 PER_PAGE = 150
-VERDICTS = {"": "any", "trouble": "not simply works everywhere", "breaks": "breaks somewhere", "wrong": "wrong numbers somewhere", "works": "works everywhere"}
+VERDICTS = {
+    "": "any",
+    "trouble": "not simply works everywhere",
+    "breaks": "breaks somewhere",
+    "wrong": "wrong numbers somewhere",
+    "works": "works everywhere",
+}
 
 
 async def operator(datasette, request):
@@ -102,7 +108,9 @@ def blame(probes, variants, target):
 
 def fits(asked, probe, results):
     """Say whether a variant is asked for, by its results on the targets shown."""
-    if (fact := asked.get("fact", "").lower()) and fact not in " ".join(f"{k}={v}" for k, v in probe["facts"].items()).lower() + probe["probe"].lower():
+    if (fact := asked.get("fact", "").lower()) and fact not in " ".join(f"{k}={v}" for k, v in probe["facts"].items()).lower() + probe[
+        "probe"
+    ].lower():
         return False
     works = [r["outcome"] == "pass" and r["placement"] != "fallback" for r in results]
     verdict = asked["verdict"]

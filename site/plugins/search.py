@@ -10,7 +10,9 @@ LIMIT = 60
 async def search(datasette, request):
     sought = " ".join(request.args.get("q", "").split())[:200]
     words = sought.split()
-    values = {f"w{n}": f"%{word.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%" for n, word in enumerate(words)}
+    values = {
+        f"w{n}": f"%{word.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%" for n, word in enumerate(words)
+    }
 
     def holds(text):
         return " AND ".join(f"{text} LIKE :w{n} ESCAPE '\\'" for n in range(len(words)))

@@ -45,9 +45,7 @@ async def target(datasette, request):
             context["causes"].setdefault((row["domain"], row["op_type"]), []).append(row)
         context |= {
             "operators": operators,
-            "families": [
-                r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts WHERE release = :release ORDER BY 1", of)
-            ],
+            "families": [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts WHERE release = :release ORDER BY 1", of)],
             "tallies": await rows(
                 datasette,
                 """SELECT outcome, placement, COUNT(*) AS number FROM measurements WHERE release = :release

@@ -146,9 +146,12 @@ def linked(request, drop=(), **changed):
     return "?" + urlencode([*kept, *((name, value) for name, value in changed.items() if value)])
 
 
+@lru_cache(1)
 def addresses(datasette):
+    base = datasette.urls.path("/")
+
     def at(*parts):
-        return datasette.urls.path("/" + quote("/".join(parts), safe="/:,=@+;!*()'"))
+        return base + quote("/".join(parts), safe="/:,=@+;!*()'")
 
     return {
         "operator_url": lambda domain, op_type: at("operator", domain or "ai.onnx", op_type), "target_url": lambda target: at("target", target),
@@ -168,9 +171,9 @@ def prepare_jinja2_environment(env, datasette):
 @hookimpl
 def render_cell(row, value, column, datasette):
     """Link probes, targets and operators wherever Datasette shows them."""
-    to = addresses(datasette)
-    if not isinstance(value, str) or not value:
+    if column not in ("probe", "target", "op_type") or not isinstance(value, str) or not value:
         return None
+    to = addresses(datasette)
     if column == "probe":
         return Markup('<a href="{}">{}</a>').format(to["probe_url"](value), value)
     if column == "target" and "/" in value:
