@@ -2,7 +2,8 @@
 
 python bench/site_speed.py [RESULTS ...]      (default: the base as it is, then one multiplied to 1,000,000 results; needs the extra `site`)
 The multiplied base is made in a temporary folder: every measured target several times, each copy with older versions before its oldest.
-Ratios are medians, against the trivial page. Exits 1 where the 95th percentile of a kind of page misses its limit. The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
+Ratios are medians, against the trivial page. Exits 1 where the 95th percentile of a kind of page misses its limit.
+The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
 """
 
 import http.client

@@ -52,6 +52,11 @@ async def rows(datasette: Any, sql: str, values: Any = ()) -> list[dict[str, Any
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
+async def families(datasette: Any) -> list[str]:
+    """Return the families that have results, for filters."""
+    return [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts JOIN releases USING (release) WHERE current ORDER BY 1")]
+
+
 async def slowdowns(datasette: Any, where: str, values: Any) -> list[dict[str, Any]]:
     """Return rows of the view `slowdowns`, worst first; none where the database has no such view."""
     known = await rows(datasette, "SELECT 1 FROM sqlite_master WHERE name = 'slowdowns'")

@@ -5,7 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from datasette import NotFound, hookimpl
 
-from opcompat.serving import page, rows
+from opcompat.serving import families, page, rows
 
 KINDS = {"broke": "Broke", "fixed": "Fixed", "changed": "Still fails, in another way"}
 KIND = "CASE WHEN n.outcome = 'pass' THEN 'fixed' WHEN o.outcome = 'pass' THEN 'broke' ELSE 'changed' END"
@@ -72,9 +72,9 @@ async def changes(datasette, request):
         asked["to"] = versions[0]
     pair = bool(asked["target"] and asked["to"])
     context = {
-        "asked": asked, "kinds": {k: w for k, w in KINDS.items() if asked["kind"] in ("", k)}, "all_kinds": KINDS, "versions": versions, "listed": LISTED,
-        "targets": [t for t, listed in known.items() if len(listed) > 1],
-        "families": [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts JOIN releases USING (release) WHERE current ORDER BY 1")],
+        "asked": asked, "kinds": {k: w for k, w in KINDS.items() if asked["kind"] in ("", k)}, "all_kinds": KINDS, "versions": versions,
+        "listed": LISTED, "targets": [t for t, listed in known.items() if len(listed) > 1],
+        "families": await families(datasette),
         "found": await details(datasette, asked) if pair else None, "overview": await overview(datasette, asked),
     }  # fmt: skip
     return page(datasette, request, "changes.html", context)
@@ -99,10 +99,11 @@ async def feed(datasette, request):
             id=uuid5(NAMESPACE_URL, f"opcompat:changes:{entry['target']}:{entry['version']}").urn,
         )  # fmt: skip
     newest = (await rows(datasette, "SELECT value FROM meta WHERE key = 'newest_run'"))[0]["value"]
+    own = "/changes.atom" + (f"?{urlencode({'target': asked['target']})}" if asked["target"] else "")
     context = {
         "entries": entries[:ENTRIES], "kinds": KINDS, "target": asked["target"], "updated": newest or "1970-01-01T00:00:00+00:00",
         "id": uuid5(NAMESPACE_URL, f"opcompat:changes:{asked['target']}").urn,
-        "own": datasette.absolute_url(request, datasette.urls.path("/changes.atom" + (f"?{urlencode({'target': asked['target']})}" if asked["target"] else ""))),
+        "own": datasette.absolute_url(request, datasette.urls.path(own)),
         "link": datasette.absolute_url(request, datasette.urls.path("/changes")),
     }  # fmt: skip
     return page(datasette, request, "changes.xml", context, "application/atom+xml; charset=utf-8")

@@ -25,7 +25,7 @@ async def contradictions(datasette, request):
         "asked": asked, "listed": listed[(number - 1) * PER_PAGE : number * PER_PAGE], "page": number, "pages": pages, "groups": len(listed),
         "summary": await rows(
             datasette,
-            """SELECT kind, target, measured_on, COUNT(*) AS number FROM contradictions GROUP BY kind, target, measured_on ORDER BY kind, target, measured_on""",
+            "SELECT kind, target, measured_on, COUNT(*) AS number FROM contradictions GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         ),
         "disputed": await rows(datasette, "SELECT domain, op_type, probe FROM probes WHERE disputed ORDER BY op_type, probe"),
     }  # fmt: skip

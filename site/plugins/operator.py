@@ -72,6 +72,7 @@ async def operator(datasette, request):
     kept = [number for number, cells in variants.items() if fits(asked, probes[number], [cells[t] for t in targets if t in cells])]
     number = max(1, min(int(n) if (n := request.args.get("page", "")).isdecimal() else 1, -(-len(kept) // PER_PAGE)))
     said = {row["target"]: row for row in await rows(datasette, f"SELECT * FROM support WHERE {here} AND evidence = 'claimed'", of)}
+    trouble = sum(fits({"verdict": "trouble"}, probes[n], cells.values()) for n, cells in variants.items())
     timed = await slowdowns(datasette, here, of)
     context = {
         "slowdowns": [s for s in timed if s["target"] in targets],
@@ -80,7 +81,7 @@ async def operator(datasette, request):
         "variants": [(probes[n]["probe"], variants[n], {t: s for t, s in past.get(n, {}).items() if len(s) > 1})
                      for n in kept[(number - 1) * PER_PAGE : number * PER_PAGE]],
         "kept": len(kept), "page": number, "pages": -(-len(kept) // PER_PAGE), "measured": sorted(over), "at": wanted, "verdicts": VERDICTS,
-        "over": {t: over[t] for t in targets if len(over[t]) > 1}, "trouble": sum(fits({"verdict": "trouble"}, probes[n], cells.values()) for n, cells in variants.items()),
+        "over": {t: over[t] for t in targets if len(over[t]) > 1}, "trouble": trouble,
         "older": [(t, [c["version"] for c in reversed(listed) if not c["current"]]) for t, listed in sorted(over.items()) if len(listed) > 1],
     }  # fmt: skip
     return page(datasette, request, "operator.html", context)

@@ -4,7 +4,7 @@ from itertools import groupby
 
 from datasette import hookimpl
 
-from opcompat.serving import page, rows
+from opcompat.serving import families, page, rows
 
 GROUPS = {"": "ai.onnx", "pattern": "patterns of several operators", "rewrite": "rewrites that workarounds use"}
 FILTERS = ("operator", "family", "target", "version", "evidence", "verdict")
@@ -61,7 +61,7 @@ async def start(datasette, request):
         "columns": shown, "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
         "runtimes": [(*key, len(list(members))) for key, members in groupby(shown, key=lambda c: (c["evidence"], c["runtime"]))],
         "versions": [v["version"] for v in versions], "verdicts": VERDICTS, "counts": (await rows(datasette, sql))[0],
-        "families": [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts JOIN releases USING (release) WHERE current ORDER BY 1")],
+        "families": await families(datasette),
         "queries": await datasette.get_canned_queries(database.name, None),
     }  # fmt: skip
     return page(datasette, request, "start.html", context)

@@ -98,16 +98,16 @@ def blame(cause):
 
 
 def stretches(measured):
-    """Return stretches of neighbouring versions that look alike: dicts of kind, sign, word, first, last, number.
+    """Return stretches of neighbouring versions that look alike: dicts of looks, kind, sign, word, first and last version, at (index of the first).
 
     measured: (version, (kind, sign, word, ...)), oldest first. Stretches never join over an unmeasured version, which is a stretch of its own.
     """
     found = []
-    for version, looks in measured:
+    for at, (version, looks) in enumerate(measured):
         if found and found[-1]["looks"] == looks:
-            found[-1].update(last=version, number=found[-1]["number"] + 1)
+            found[-1]["last"] = version
         else:
-            found.append({"looks": looks, "kind": looks[0], "sign": looks[1], "word": looks[2], "first": version, "last": version, "number": 1})
+            found.append({"looks": looks, "kind": looks[0], "sign": looks[1], "word": looks[2], "first": version, "last": version, "at": at})
     return found
 
 
@@ -115,8 +115,7 @@ def lived(results):
     """Return stretches (see `stretches`) of one probe's results on one target, oldest version first, each with the first message of it."""
     never = ("unknown", "?", "not tried")
     found = stretches([(r["version"], outcome(r) if r["outcome"] else never) for r in results])
-    messages = iter(r["message"] for r in results)
-    return [{**s, "message": [next(messages) for _ in range(s["number"])][0] or ""} for s in found]
+    return [{**s, "message": results[s["at"]]["message"] or ""} for s in found]
 
 
 def counted(counts):
