@@ -109,10 +109,10 @@ def blame(probes, variants, target):
 
 def fits(asked, probe, results):
     """Say whether a variant is asked for, by its results on the targets shown."""
-    if (fact := asked.get("fact", "").lower()) and fact not in " ".join(f"{k}={v}" for k, v in probe["facts"].items()).lower() + probe[
-        "probe"
-    ].lower():
-        return False
+    if fact := asked.get("fact", "").lower():
+        said = " ".join([*(f"{name}={value}" for name, value in probe["facts"].items()), probe["probe"]])
+        if fact not in said.lower():
+            return False
     works = [r["outcome"] == "pass" and r["placement"] != "fallback" for r in results]
     verdict = asked["verdict"]
     if verdict == "trouble":

@@ -1,5 +1,7 @@
 """One box for operators, targets, probes and messages."""
 
+import re
+
 from datasette import hookimpl
 
 from opcompat.serving import page, rows
@@ -10,12 +12,10 @@ LIMIT = 60
 async def search(datasette, request):
     sought = " ".join(request.args.get("q", "").split())[:200]
     words = sought.split()
-    values = {
-        f"w{n}": f"%{word.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%" for n, word in enumerate(words)
-    }
+    values = {f"w{n}": "%" + re.sub("[%_^]", r"^\g<0>", word) + "%" for n, word in enumerate(words)}
 
     def holds(text):
-        return " AND ".join(f"{text} LIKE :w{n} ESCAPE '\\'" for n in range(len(words)))
+        return " AND ".join(f"{text} LIKE :w{n} ESCAPE '^'" for n in range(len(words)))
 
     async def ask(sql):
         return await rows(datasette, sql, {**values, "q": sought}) if words else []

@@ -31,7 +31,8 @@ async def target(datasette, request):
     context = {"target": found[0], "releases": releases, "at": at, "asked": asked, "verdicts": VERDICTS, "causes": {}}
     if at:
         sql = f"""SELECT p.domain, p.op_type, 'measured' AS evidence, {SUMS.replace("n.", "p.")}
-                  FROM counts p WHERE release = :release AND {kept} GROUP BY domain, op_type ORDER BY domain = 'pattern', domain, op_type COLLATE NOCASE"""
+                  FROM counts p WHERE release = :release AND {kept}
+                  GROUP BY domain, op_type ORDER BY domain = 'pattern', domain, op_type COLLATE NOCASE"""
         operators = [r for r in await rows(datasette, sql, of) if fits(asked["verdict"], r)]
         blamed = await rows(
             datasette,
@@ -63,9 +64,10 @@ async def target(datasette, request):
             ),
             "changes": await rows(
                 datasette,
-                """SELECT CASE WHEN n.outcome = 'pass' THEN 'fixed' WHEN o.outcome = 'pass' THEN 'broke' ELSE 'changed' END AS kind, COUNT(*) AS number
+                """SELECT CASE WHEN n.outcome = 'pass' THEN 'fixed' WHEN o.outcome = 'pass' THEN 'broke' ELSE 'changed' END AS kind,
+                     COUNT(*) AS number
                    FROM spans n JOIN spans o ON o.probe_id = n.probe_id AND o.target = n.target AND o.number = n.number - 1
-                   WHERE n.target = :target AND n.first = :version GROUP BY 1 ORDER BY 1""",
+                   WHERE n.target = :target AND n.first = :version AND n.number > 0 GROUP BY 1 ORDER BY 1""",
                 {**of, "version": at["version"]},
             ),
         }
