@@ -59,7 +59,8 @@ def prepare_jinja2_environment(env):
                 full += f"; {words['history'](spans)}"
                 if r["current"] and kind != "unknown":
                     text += f" <small>{escape(spans[-1]['first'])}+</small>"
-            made.append(f'<td class="{kind}"><a href="{page}#{escape(target)}" title="{escape(f"{target}: {full}")}">{text}</a></td>')
+            there = escape(target) if r["current"] else "versions"
+            made.append(f'<td class="{kind}"><a href="{page}#{there}" title="{escape(f"{target}: {full}")}">{text}</a></td>')
         return Markup("".join(made))
 
     env.globals.update(headings=headings, support_cells=support_cells, result_cells=result_cells)
