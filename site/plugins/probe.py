@@ -1,4 +1,4 @@
-"""The page of one probe: its facts, every outcome with its circumstances, and the minimal model to download."""
+"""The page of one probe: its facts, every outcome with its circumstances, how it fared over the versions, and the minimal model to download."""
 
 import json
 import re
@@ -7,30 +7,40 @@ from urllib.parse import unquote
 
 from datasette import NotFound, Response, hookimpl
 
+from opcompat.serving import page, rows
+
+WORST = ("crash", "timeout", "wrong", "fail", "pass")
+
 
 async def _probe(datasette, request, columns):
     name = unquote(request.url_vars["probe"])
-    row = (await datasette.get_database().execute(f"SELECT {columns} FROM probes WHERE probe = ?", [name])).first()
-    if row is None:
+    found = await rows(datasette, f"SELECT {columns} FROM probes WHERE probe = ?", [name])
+    if not found:
         raise NotFound(f"There is no probe {name}. Probes are renamed when what they test changes: the page of the operator lists today's.")
-    return dict(row)
+    return found[0]
 
 
 async def probe(datasette, request):
-    found = await _probe(datasette, request, "*, length(model) AS packed")
+    found = await _probe(datasette, request, "*")
     sql = """SELECT r.*, n.packages, n.options, n.host, n.opcompat, n.source FROM results r JOIN runs n USING (run)
-             WHERE probe = ? ORDER BY r.current DESC, r.target, r.version DESC"""
-    results = [dict(row) for row in await datasette.get_database().execute(sql, [found["probe"]])]
+             WHERE r.probe = ? AND r.current ORDER BY r.target"""
+    results = await rows(datasette, sql, [found["probe"]])
     for result in results:
-        result.update({name: json.loads(result[name]) for name in ("packages", "options", "host", "units", "times_ms")})
-    worst = ["crash", "timeout", "wrong", "fail", "pass"]
-    results.sort(key=lambda r: worst.index(r["outcome"]) if r["outcome"] in worst else len(worst))
+        result.update({name: json.loads(result[name] or "{}") for name in ("packages", "options", "host", "units", "times_ms")})
+    results.sort(key=lambda r: WORST.index(r["outcome"]) if r["outcome"] in WORST else len(WORST))
+    sql = """SELECT r.target, r.version, m.outcome, m.placement, m.stage, COALESCE(g.message, '') AS message
+             FROM releases r LEFT JOIN measurements m ON m.probe_id = :probe_id AND m.release = r.release LEFT JOIN messages g USING (message_id)
+             ORDER BY r.target, r.position"""
+    over = {}
+    for r in await rows(datasette, sql, found):
+        over.setdefault(r["target"], []).append(r)
     size = len(zlib.decompress(found.pop("model")))
     context = {
-        "probe": found, "facts": json.loads(found["facts"]), "size": size, "results": [r for r in results if r["current"]],
-        "older": [r for r in results if not r["current"]], "command": "opcompat repro '" + found["probe"].replace("'", "'\\''") + "' -o probe.onnx",
+        "probe": found, "facts": json.loads(found["facts"]), "size": size, "results": results,
+        "over": {target: listed for target, listed in over.items() if len(listed) > 1 and any(r["outcome"] for r in listed)},
+        "command": "opcompat repro '" + found["probe"].replace("'", "'\\''") + "' -o probe.onnx",
     }  # fmt: skip
-    return Response.html(await datasette.render_template("probe.html", context, request=request))
+    return page(datasette, request, "probe.html", context)
 
 
 async def model(datasette, request):

@@ -1,45 +1,83 @@
-"""The start page: every operator on every target."""
+"""The start page: every operator on every target, or on every version of one target."""
 
 from itertools import groupby
 
-from datasette import Response, hookimpl
+from datasette import hookimpl
+
+from opcompat.serving import families, page, rows
 
 GROUPS = {"": "ai.onnx", "pattern": "patterns of several operators", "rewrite": "rewrites that workarounds use"}
+FILTERS = ("operator", "family", "target", "version", "evidence", "verdict")
+VERDICTS = {
+    "": "any", "trouble": "something breaks or falls back", "breaks": "no variant works somewhere", "works": "works wherever it was tried",
+    "unknown": "unknown somewhere",
+}  # fmt: skip
+COUNTS = ("probes", "passed", "fell_back", "failed", "wrong", "crashed", "timed_out")
+
+
+async def columns(datasette, asked):
+    """Return the columns of the matrix: targets, or versions of one, each with the number of the release it shows."""
+    sql = """SELECT t.target, t.runtime, t.device, t.evidence, t.newest, t.about, r.release, r.version, r.current
+             FROM targets t LEFT JOIN releases r USING (target) ORDER BY t.evidence = 'claimed', t.target, r.position DESC"""
+    every = [r for r in await rows(datasette, sql) if asked["target"] in ("", r["target"], f"{r['runtime']}/*")]
+    every = [r for r in every if asked["evidence"] in ("", r["evidence"])]
+    wanted = asked["version"]
+    return [r for r in every if r["release"] is None or wanted == "all" or (r["current"] if not wanted else r["version"] == wanted)]
 
 
 async def start(datasette, request):
-    db = datasette.get_database()
-    asked = {name: request.args.get(name, "").strip() for name in ("operator", "evidence", "show")}
-    sql = "SELECT target, runtime, device, evidence, newest, about FROM targets WHERE :evidence IN ('', evidence) ORDER BY evidence DESC, target"
-    targets = [dict(row) for row in await db.execute(sql, asked)]
-    kept = {t["target"] for t in targets}
+    asked = {name: request.args.get(name, "").strip() for name in FILTERS}
+    shown = await columns(datasette, asked)
+    releases = {c["release"]: f"{c['target']}@{c['version']}" for c in shown if c["release"]}
+    where = "WHERE :family IN ('', family)"
     cells = {}
-    for row in await db.execute("SELECT domain, op_type FROM probes GROUP BY op_type, domain"):
+    for row in await rows(datasette, f"SELECT domain, op_type FROM probes {where} GROUP BY op_type, domain", asked):
         cells[row["domain"], row["op_type"]] = {}
-    for row in await db.execute("SELECT * FROM support WHERE op_type <> '*'"):
-        cells.setdefault((row["domain"], row["op_type"]), {})[row["target"]] = row
+    sums = ", ".join(f"SUM({name}) AS {name}" for name in COUNTS)
+    sql = f"""SELECT release, domain, op_type, 'measured' AS evidence, {sums} FROM counts
+              {where} AND release IN ({",".join(map(str, releases))}) GROUP BY release, domain, op_type"""
+    for row in await rows(datasette, sql, asked):
+        cells[row["domain"], row["op_type"]][releases[row["release"]]] = row
+    for row in await rows(datasette, "SELECT * FROM support WHERE evidence = 'claimed' AND op_type <> '*'"):
+        if not asked["family"] or (row["domain"], row["op_type"]) in cells:
+            cells.setdefault((row["domain"], row["op_type"]), {})[f"{row['target']}@"] = row
+    keys = [f"{c['target']}@{c['version'] or ''}" for c in shown]
     groups, silent = {}, []
-    for (domain, op_type), row in sorted(cells.items(), key=lambda item: (item[0][0] == "pattern", item[0][0], item[0][1].lower())):
-        shown = {target: cell for target, cell in row.items() if target in kept}
-        trouble = any(cell["evidence"] == "measured" and cell["passed"] < cell["probes"] for cell in shown.values())
-        if asked["operator"].lower() not in op_type.lower() or (asked["show"] == "trouble" and not trouble):
+    for (domain, op_type), found in sorted(cells.items(), key=lambda item: (item[0][0] == "pattern", item[0][0], item[0][1].lower())):
+        row = {key: found[key] for key in keys if key in found}
+        if asked["operator"].lower() not in op_type.lower() or not fits(asked["verdict"], row, len(keys)):
             continue
-        if not shown:
+        if not row:
             silent.append((domain, op_type))
         else:
             group = "rewrite" if domain == "pattern" and op_type.startswith("workaround/") else domain
-            groups.setdefault(GROUPS.get(group, group), []).append((domain, op_type, shown))
-    sql = """SELECT (SELECT COUNT(*) FROM probes) AS probes, (SELECT COUNT(*) FROM claims) AS claims,
-             (SELECT COUNT(*) FROM targets WHERE evidence = 'measured') AS targets,
-             (SELECT COUNT(*) FROM results WHERE outcome NOT IN ('broken', 'unavailable')) AS results"""
-    counts = dict((await db.execute(sql)).first())
-    runtimes = [(*key, len(list(members))) for key, members in groupby(targets, key=lambda t: (t["evidence"], t["runtime"]))]
-    queries = await datasette.get_canned_queries(db.name, None)
+            groups.setdefault(GROUPS.get(group, group), []).append((domain, op_type, row))
+    sql = """SELECT (SELECT COUNT(*) FROM probes) AS probes, (SELECT COUNT(*) FROM claims) AS claims, (SELECT COUNT(*) FROM releases) AS versions,
+             (SELECT COUNT(*) FROM releases WHERE current) AS targets, (SELECT SUM(probes) FROM counts) AS results"""
+    database = datasette.get_database("compat")
+    targets = await rows(datasette, "SELECT * FROM targets ORDER BY evidence = 'claimed', target")
+    versions = await rows(datasette, "SELECT version FROM releases WHERE target = :target ORDER BY position DESC", asked)
     context = {
-        "targets": targets, "runtimes": runtimes, "groups": groups, "counts": counts, "asked": asked, "database": db.name,
-        "queries": queries, "silent": silent,
+        "columns": shown, "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
+        "runtimes": [(*key, len(list(members))) for key, members in groupby(shown, key=lambda c: (c["evidence"], c["runtime"]))],
+        "versions": [v["version"] for v in versions], "verdicts": VERDICTS, "counts": (await rows(datasette, sql))[0],
+        "families": await families(datasette),
+        "queries": await datasette.get_canned_queries(database.name, None),
     }  # fmt: skip
-    return Response.html(await datasette.render_template("start.html", context, request=request))
+    return page(datasette, request, "start.html", context)
+
+
+def fits(verdict, row, columns):
+    """Say whether an operator's row of cells is asked for."""
+    if verdict in ("", None):
+        return True
+    if verdict == "unknown":
+        return len(row) < columns
+    if verdict == "works":
+        return bool(row) and all(cell["passed"] == cell["probes"] for cell in row.values())
+    if verdict == "breaks":
+        return any(not cell["passed"] and (cell["evidence"] != "claimed" or cell["failed"] == cell["probes"]) for cell in row.values())
+    return any(cell["evidence"] != "claimed" and cell["passed"] < cell["probes"] for cell in row.values())
 
 
 @hookimpl

@@ -1,7 +1,9 @@
 """Signs, plain words and addresses: filters and functions for the templates, and links in the cells of Datasette's own tables."""
 
 import json
-from urllib.parse import quote
+from functools import lru_cache
+from itertools import groupby
+from urllib.parse import quote, urlencode
 
 from datasette import hookimpl
 from markupsafe import Markup
@@ -53,19 +55,102 @@ def spell(condition):
     return str(condition).lower() if isinstance(condition, bool) else str(condition)
 
 
+NAMED = {
+    "dtype": "the data type", "since_version": "the operator's version", "outputs": "the number of outputs", "opset": "the opset",
+    "from to": "the conversion", "grouping": "the grouping", "axis": "the axis", "axes": "the axes", "rank.max": "the largest rank",
+}  # fmt: skip
+DYNAMIC = {
+    "none": "every dimension is fixed", "batch": "the batch size is dynamic", "other": "a dimension other than the batch is dynamic",
+    "all": "every dimension is dynamic",
+}  # fmt: skip
+PARTS = {
+    "rank": "the rank of {}", "dtype": "the data type of {}", "count": "the number of {}", "max": "the largest {}", "min": "the smallest {}",
+}  # fmt: skip
+SWITCHES = {
+    "const": ("{} is constant", "{} is computed"), "present": ("{} is given", "{} is left out"), "given": ("{} is given", "{} is left out"),
+    "explicit": ("{} is written out", "{} is left at its default"), "dynamic": ("{} is dynamic", "{} is fixed"),
+}  # fmt: skip
+
+
+def plainly(name, value):
+    """Say one fact, or what a document wants of one: `the rank of X is 5`, `the batch size is dynamic`."""
+    of, _, part = name.rpartition(".")
+    if name == "dynamic" and str(value) in DYNAMIC:
+        return DYNAMIC[value]
+    if name == "quantised" and isinstance(value, str):
+        return "it is not quantised" if value == "none" else f"it is quantised {'' if value.startswith('per') else 'to '}{value}"
+    if isinstance(value, bool):
+        known = SWITCHES.get(part) if of else None
+        return known[not value].format(of) if known else f"{name.replace('.', ' ')} is {'true' if value else 'false'}"
+    subject = PARTS[part].format(of) if of and part in PARTS and name not in NAMED else NAMED.get(name, name)
+    return f"{subject} is {spell(value)}"
+
+
 def say(facts, joint=" and "):
-    """Say facts or conditions, given as JSON: `dtype is float16 and dynamic is all`."""
-    return joint.join(f"{name} is {spell(value)}" for name, value in sorted(json.loads(facts).items()))
+    """Say facts or conditions, given as JSON: `the data type is float16 and every dimension is dynamic`."""
+    return joint.join(plainly(name, value) for name, value in sorted(json.loads(facts).items()))
 
 
+@lru_cache(10_000)
 def blame(cause):
     """Say the factor that fails: facts as JSON, {} where nothing of the operator works, None where nothing could be blamed."""
     return "no single factor explains it" if cause is None else f"when {said}" if (said := say(cause)) else "in every variant tried"
 
 
+def stretches(measured):
+    """Return stretches of neighbouring versions that look alike: dicts of looks, kind, sign, word, first and last version, at (index of the first).
+
+    measured: (version, (kind, sign, word, ...)), oldest first. Stretches never join over an unmeasured version, which is a stretch of its own.
+    """
+    found = []
+    for at, (version, looks) in enumerate(measured):
+        if found and found[-1]["looks"] == looks:
+            found[-1]["last"] = version
+        else:
+            found.append({"looks": looks, "kind": looks[0], "sign": looks[1], "word": looks[2], "first": version, "last": version, "at": at})
+    return found
+
+
+def lived(results):
+    """Return stretches (see `stretches`) of one probe's results on one target, oldest version first, each with the first message of it."""
+    never = ("unknown", "?", "not tried")
+    found = stretches([(r["version"], outcome(r) if r["outcome"] else never) for r in results])
+    return [{**s, "message": results[s["at"]]["message"] or ""} for s in found]
+
+
+def counted(counts):
+    """Return stretches (see `stretches`) of an operator's counts on one target, oldest version first."""
+    looks = [(c["version"], (*verdict(c)[:3], 100 * c["passed"] // c["probes"])) for c in counts]
+    return [{**s, "share": s["looks"][3]} for s in stretches(looks)]
+
+
+def by_runtime(targets):
+    """Return [(runtime, its targets)] of sorted names."""
+    return [(runtime, list(members)) for runtime, members in groupby(targets, key=lambda t: t.split("/")[0])]
+
+
+def history(spans):
+    """Say how a probe fared, from rows of `spans`, oldest first: `refused up to 1.20.1, works from 1.22.1 on`."""
+    words = [outcome({"outcome": s["outcome"], "placement": ""})[2] for s in spans]
+    middle = [
+        f"{word} from {s['first']} to {s['last']}" if s["first"] != s["last"] else f"{word} in {s['first']}"
+        for word, s in zip(words[1:-1], spans[1:-1], strict=True)
+    ]
+    return ", ".join([f"{words[0]} up to {spans[0]['last']}", *middle, f"{words[-1]} from {spans[-1]['first']} on"])
+
+
+def linked(request, drop=(), **changed):
+    """Return the query string of this page with some arguments changed; empty ones fall away. drop: names left out."""
+    kept = [(name, value) for name in request.args for value in request.args.getlist(name) if value and name not in drop and name not in changed]
+    return "?" + urlencode([*kept, *((name, value) for name, value in changed.items() if value)])
+
+
+@lru_cache(1)
 def addresses(datasette):
+    base = datasette.urls.path("/")
+
     def at(*parts):
-        return datasette.urls.path("/" + quote("/".join(parts), safe="/:,=@+;!*()'"))
+        return base + quote("/".join(parts), safe="/:,=@+;!*()'")
 
     return {
         "operator_url": lambda domain, op_type: at("operator", domain or "ai.onnx", op_type), "target_url": lambda target: at("target", target),
@@ -75,16 +160,19 @@ def addresses(datasette):
 
 @hookimpl
 def prepare_jinja2_environment(env, datasette):
-    env.globals.update(addresses(datasette), verdict=verdict, outcome=outcome, claimed=CLAIMED, oracles=ORACLES, blame=blame)
-    env.filters.update(say=say, parsed=json.loads)
+    env.globals.update(
+        addresses(datasette), verdict=verdict, outcome=outcome, claimed=CLAIMED, oracles=ORACLES, blame=blame, stretches=stretches, history=history,
+        linked=linked, plainly=plainly, counted=counted, lived=lived, by_runtime=by_runtime,
+    )  # fmt: skip
+    env.filters.update(say=say, parsed=json.loads, doubled=lambda value: (value, value), tally=lambda groups: sum(map(len, groups.values())))
 
 
 @hookimpl
 def render_cell(row, value, column, datasette):
     """Link probes, targets and operators wherever Datasette shows them."""
-    to = addresses(datasette)
-    if not isinstance(value, str) or not value:
+    if column not in ("probe", "target", "op_type") or not isinstance(value, str) or not value:
         return None
+    to = addresses(datasette)
     if column == "probe":
         return Markup('<a href="{}">{}</a>').format(to["probe_url"](value), value)
     if column == "target" and "/" in value:
