@@ -36,7 +36,7 @@ def cache() -> Path:
 
 def folder(runtime: Any) -> Path:
     """Return where a runtime's environment lives; a changed pin gives another folder."""
-    pins = ",".join(f"{k}=={v}" for k, v in sorted(runtime.PACKAGES.items()))
+    pins = ",".join([*(f"{k}=={v}" for k, v in sorted(runtime.PACKAGES.items())), *getattr(runtime, "OVERRIDES", ())])
     first = next(iter(runtime.PACKAGES.values()), "none")
     return cache() / "envs" / f"{runtime.NAME}-{first}-{hashlib.sha256((pins + runtime.PYTHON).encode()).hexdigest()[:8]}"
 
@@ -68,8 +68,10 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
         shutil.rmtree(where, ignore_errors=True)
         where.parent.mkdir(parents=True, exist_ok=True)
         # made in its final place: the scripts of an environment carry its path
-        _uv("venv", "--python", runtime.PYTHON or sys.version.split()[0], str(where))
-        _uv("pip", "install", "--python", str(where / python), *pins)
+        _uv("venv", "--python", _python(runtime.PYTHON) or sys.version.split()[0], str(where))
+        overrides = where / "overrides.txt"
+        overrides.write_text("\n".join(getattr(runtime, "OVERRIDES", ())))
+        _uv("pip", "install", "--python", str(where / python), "--overrides", str(overrides), *pins)
         listed = json.loads(_uv("pip", "list", "--python", str(where / python), "--format", "json"))
     except EnvError as error:
         shutil.rmtree(where, ignore_errors=True)
@@ -91,7 +93,15 @@ def latest(runtime: Any) -> Any:
     packages = dict(line.strip().split("==") for line in listed.splitlines() if "==" in line)
     newest = {name: packages.get(name, pinned) for name, pinned in runtime.PACKAGES.items()}
     same = next(iter(newest.values())) == next(iter(runtime.PACKAGES.values()))
-    return runtime if same else type("Runtime", (runtime,), {"PACKAGES": newest, "__module__": runtime.__module__})
+    return runtime if same else type(runtime.__name__, (runtime,), {"PACKAGES": newest, "__module__": runtime.__module__})
+
+
+def _python(version: str) -> str:
+    """Return what uv shall take as Python: the version, or where it lies if only pyenv has it, among whose versions uv does not look."""
+    with contextlib.suppress(EnvError):
+        return version and _uv("python", "find", "--system", "--no-python-downloads", version).strip()
+    kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    return next((str(python) for python in sorted(kept.glob(f"{version}.*/bin/python"), reverse=True)), version)
 
 
 def _uv(*arguments: str, text: str = "") -> str:

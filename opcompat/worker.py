@@ -1,6 +1,6 @@
 """The child: runs in a runtime's own environment, announces each stage before it starts, and reports outputs and times. It never judges.
 
-python worker.py RUNTIME_FILE REPLY_FD OPTIONS_JSON: one JSON job a line on stdin, JSON events on the reply descriptor, because SDKs
+python worker.py RUNTIME_FILE CLASS REPLY_FD OPTIONS_JSON: one JSON job a line on stdin, JSON events on the reply descriptor, because SDKs
 print on descriptors 1 and 2 from C++. Standard library and numpy only; any Python >= 3.8.
 """
 
@@ -16,11 +16,11 @@ import numpy as np
 MEMORY_LIMIT = 12 << 30  # address space, not resident: SDKs reserve far more than they touch
 
 
-def load_runtime(path):
+def load_runtime(path, name):
     spec = importlib.util.spec_from_file_location("runtime", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Runtime
+    return getattr(module, name)
 
 
 def read_tensor(spec):
@@ -48,7 +48,7 @@ def write_tensor(array, path, dtype=None):
 
 
 def main():
-    runtime_file, descriptor, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+    file, name, descriptor, options = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
     replies = os.fdopen(descriptor, "w", buffering=1)
 
     def say(**event):
@@ -64,7 +64,7 @@ def main():
         pass
     try:
         started = time.perf_counter()
-        runtime = load_runtime(runtime_file)(options)
+        runtime = load_runtime(file, name)(options)
         say(hello=runtime.versions(), import_ms=round((time.perf_counter() - started) * 1e3, 1), python=sys.version.split()[0])
     except BaseException as error:
         say(unavailable="%s: %s" % (type(error).__name__, error))
@@ -96,8 +96,8 @@ def work(runtime, job, say):
         dtypes.update((spec["name"], spec["dtype"]) for spec in job["inputs"])
         outputs, about = runtime.probe(job["model"], inputs, dtypes, job["outputs"], stage)
         stage("compare")
-        files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs)]
-        done = {"outputs": files, "about": about}
+        files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs or ())]
+        done = {"outputs": None if outputs is None else files, "about": about}
     except Exception as error:
         times[current[0]] = times.get(current[0], 0) + (time.perf_counter() - current[1]) * 1e3
         text = getattr(runtime, "explain", lambda error, log: "")(error, log()) or str(error) or traceback.format_exc(limit=-1)
