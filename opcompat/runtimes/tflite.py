@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import re
 import shutil
+import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -45,11 +46,10 @@ class Runtime:
 
         import onnx
         import onnx2tf
-        import onnx2tf.onnx2tf
         import onnxsim  # noqa: F401 (for the process that simplifies)
 
         self.onnx, self.convert, self.metadata, self.simplifier = onnx, onnx2tf.convert, metadata, None
-        onnx2tf.onnx2tf.subprocess.check_output = self.simplify
+        self.check_output, subprocess.check_output = subprocess.check_output, self.simplify
         socket.getaddrinfo = self.offline
         self.start()
         gc.freeze()  # the converter collects garbage twice a model
@@ -66,10 +66,10 @@ class Runtime:
     def offline(self, *_, **__):
         raise OSError(_NETWORK)
 
-    def simplify(self, command, **_):
+    def simplify(self, command, **others):
         """Do what onnx2tf's `onnxsim IN OUT` would, in a process forked off this one, which has imported it already; it may crash alone."""
         if command[0] != "onnxsim":
-            raise CannotFeed("the converter wants to run %s" % command[0])
+            return self.check_output(command, **others)
         if self.simplifier is None:
             fork = multiprocessing.get_context("fork")
             # the reply descriptor is closed there: the runner knows of this process's death by its end
@@ -229,7 +229,7 @@ class Gpu(Runtime):
             raise RuntimeError(" | ".join(dict.fromkeys(warnings)))
         if "looks compatible with GPU delegate" not in text:
             raise CannotFeed("the analyser gives no answer")
-        kinds = set(re.findall(r"^  T#.*?type:(\w+)(?! RO)", text, re.M))
+        kinds = set(re.findall(r"^  T#.*?type:(\w+)\b(?! RO)", text, re.M))
         if kinds - {"FLOAT32", "FLOAT16"}:
             raise CannotFeed("the analyser looks at no dtype, and tensors here are %s" % ", ".join(sorted(kinds)))
         return None, {"placement": "native", "units": sorted(set(re.findall(r"Op#\d+ (\w+)\(", text)))}
