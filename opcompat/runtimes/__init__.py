@@ -43,7 +43,7 @@ def select(patterns: list[str]) -> list[tuple[str, Any]]:
             for pattern in patterns or ["*"]:
                 name, at, wanted = pattern.partition("@")
                 of_version = fnmatchcase(number, wanted) if at else release is runtime
-                if of_version and target in release.TARGETS and (fnmatchcase(target, name) or target.split("/")[0] == name):
+                if of_version and target in release.TARGETS and (fnmatchcase(target, name) or name in (target.split("/")[0], runtime.NAME)):
                     chosen.append((target, release))
                     break
     return chosen

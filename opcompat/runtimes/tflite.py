@@ -32,7 +32,8 @@ class Runtime:
     HIDDEN = False
     REVISION = 1
     PYTHON = "3.12"
-    PACKAGES = {"onnx2tf": "2.6.9"}  # which pins all that it needs, ai-edge-litert too
+    PACKAGES = {"onnx2tf": "2.6.9"}  # which pins all that it needs: ai-edge-litert 2.1.2 since its 2.0.27
+    OLDER = ({"PACKAGES": {"onnx2tf": "2.4.3"}}, {"PACKAGES": {"onnx2tf": "2.3.19"}})  # before 2.3 it needs TensorFlow
     LICENCE = ""
     SIZE_MB = 536
     NEEDS = ""
@@ -46,8 +47,9 @@ class Runtime:
 
         import onnx
         import onnx2tf
-        import onnxsim  # noqa: F401 (for the process that simplifies)
 
+        with contextlib.suppress(ImportError):  # needed before 2.5 only if it is there
+            import onnxsim  # noqa: F401 (for the process that simplifies)
         self.onnx, self.convert, self.metadata, self.simplifier = onnx, onnx2tf.convert, metadata, None
         self.check_output, subprocess.check_output = subprocess.check_output, self.simplify
         socket.getaddrinfo = self.offline
@@ -99,7 +101,12 @@ class Runtime:
         said = io.StringIO()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                self.convert(input_onnx_file_path=copy, output_folder_path=folder, keep_shape_absolutely_input_names=names or None)
+                self.convert(
+                    input_onnx_file_path=copy,
+                    output_folder_path=folder,
+                    tflite_backend="flatbuffer_direct",
+                    keep_shape_absolutely_input_names=names or None,
+                )
         except (Exception, SystemExit) as error:
             chain = [error]
             while chain[-1].__cause__ is not None:
@@ -205,6 +212,7 @@ class Gpu(Runtime):
     EVIDENCE = "declared"
     REFUSES = "Ceil"
     PACKAGES = {"tensorflow-cpu": "2.17.1", "onnx2tf": "2.6.9"}
+    OLDER = ()
     OVERRIDES = ("numpy==1.26.4", "protobuf==4.25.9", "ml-dtypes==0.5.4", "opencv-python; python_version < '3'")  # onnx2tf pins others
     SIZE_MB = 1500
     TARGETS = {"tflite/gpu": {"route": Runtime.TARGETS["tflite/cpu"]["route"], "asked": "Analyzer.analyze(gpu_compatibility=True)"}}
@@ -212,13 +220,18 @@ class Gpu(Runtime):
 
     def start(self):
         from tensorflow import lite
+        from tensorflow.lite.python import schema_py_generated
 
-        self.lite = lite
+        self.lite, self.schema = lite, schema_py_generated
 
     def versions(self):
         return {name: self.metadata.version(name) for name in ("tensorflow-cpu", "onnx2tf")}
 
     def run(self, path, inputs, declared, dtypes, stage):
+        with open(path, "rb") as file:
+            model = self.schema.Model.GetRootAs(file.read(), 0)
+        if not any(model.Subgraphs(k).OperatorsLength() for k in range(model.SubgraphsLength())):
+            raise CannotFeed("no operator is left to ask the analyser about, which would crash")
         stage("compile")
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
