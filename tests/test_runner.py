@@ -81,25 +81,30 @@ def test_the_negative_control_must_fail() -> None:
         runner.check_canaries(target)
 
 
-def test_a_declared_pass_has_no_numbers_and_a_measured_one_must() -> None:
-    declared = type("Runtime", (fake.Runtime,), {"__module__": fake.__name__, "EVIDENCE": "declared", "REFUSES": "Ceil"})
-    refuses = {"NoSuchOperator": "refuse", "Ceil": "refuse"}
-    with runner.Target(declared, {"declares": True, "acts": refuses}, Path(sys.executable)) as target:
+class Declared:
+    """A stand-in for an SDK that is only asked."""
+
+    TARGET = type("Runtime", (fake.Runtime,), {"__module__": fake.__name__, "EVIDENCE": "declared", "REFUSES": "Ceil"})
+    OPTIONS = {"declares": True, "acts": {"NoSuchOperator": "refuse", "Ceil": "refuse"}}
+
+
+def test_a_declared_pass_has_no_numbers() -> None:
+    with runner.Target(Declared.TARGET, Declared.OPTIONS, Path(sys.executable)) as target:
         runner.check_canaries(target)
         ((probe, raw, attempts, agreeing),) = target.raw([relu("one")])
     result = runner.to_result(probe, raw, Reference(None, "none", True), None, attempts, agreeing)
     assert (result.outcome, result.stage, result.oracle, result.max_abs) == ("pass", "compile", "", None)
-    with runner.Target(fake.Runtime, {"declares": True, "acts": refuses}, Path(sys.executable)) as target:
-        with pytest.raises(runner.Unavailable, match="canary"):
-            runner.check_canaries(target)
 
 
-def test_a_target_that_approves_its_own_negative_control_is_unavailable() -> None:
-    declared = type("Runtime", (fake.Runtime,), {"__module__": fake.__name__, "EVIDENCE": "declared", "REFUSES": "Ceil"})
-    for acts in ({"NoSuchOperator": "refuse"}, {"NoSuchOperator": "refuse", "Ceil": "crash"}):
-        with runner.Target(declared, {"declares": True, "acts": acts}, Path(sys.executable)) as target:
-            with pytest.raises(runner.Unavailable, match="Ceil"):
-                runner.check_canaries(target)
+def test_a_measured_pass_must_have_numbers() -> None:
+    with runner.Target(fake.Runtime, Declared.OPTIONS, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="canary"):
+        runner.check_canaries(target)
+
+
+@pytest.mark.parametrize("acts", [{"NoSuchOperator": "refuse"}, {"NoSuchOperator": "refuse", "Ceil": "crash"}])
+def test_a_target_that_does_not_refuse_its_own_negative_control_is_unavailable(acts: dict[str, str]) -> None:
+    with runner.Target(Declared.TARGET, {**Declared.OPTIONS, "acts": acts}, Path(sys.executable)) as target:
+        pytest.raises(runner.Unavailable, runner.check_canaries, target).match("Ceil")
 
 
 def judged(outputs: Any, reference: Reference) -> Any:

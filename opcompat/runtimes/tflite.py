@@ -1,7 +1,9 @@
-"""TensorFlow Lite: onnx2tf converts without TensorFlow (`flatbuffer_direct`, its default), ai-edge-litert runs on the CPU with XNNPACK, its default too.
+"""TensorFlow Lite: onnx2tf converts without TensorFlow (`flatbuffer_direct`, its default), ai-edge-litert runs on the CPU with XNNPACK, its
+default too.
 
 The converter is half of the target: what its graph rewrites break is broken for whoever comes from ONNX. `keep_shape_absolutely_input_names`
-names every input, so that inputs keep their ONNX layout; outputs come channels-last where the converter likes it so. https://github.com/PINTO0309/onnx2tf, https://ai.google.dev/edge/litert
+names every input, so that inputs keep their ONNX layout; outputs come channels-last where the converter likes it so.
+https://github.com/PINTO0309/onnx2tf, https://ai.google.dev/edge/litert
 """
 
 import contextlib
@@ -33,7 +35,7 @@ class Runtime:
     REVISION = 1
     PYTHON = "3.12"
     PACKAGES = {"onnx2tf": "2.6.9"}  # which pins all that it needs: ai-edge-litert 2.1.2 since its 2.0.27
-    OLDER = ({"PACKAGES": {"onnx2tf": "2.4.3"}}, {"PACKAGES": {"onnx2tf": "2.3.19"}})  # before 2.3 it needs TensorFlow
+    OLDER: tuple = ({"PACKAGES": {"onnx2tf": "2.4.3"}}, {"PACKAGES": {"onnx2tf": "2.3.19"}})  # before 2.3 it needs TensorFlow
     LICENCE = ""
     SIZE_MB = 536
     NEEDS = ""

@@ -21,7 +21,7 @@ def prepare_jinja2_environment(env):
                 made.append(UNKNOWN.format(name, target))
                 continue
             kind, sign, short, full = words["verdict"](row)
-            measured = row["evidence"] == "measured"
+            measured = row["evidence"] != "claimed"
             share = f' style="--share:{100 * row["passed"] // row["probes"]}%"' if kind == "partly" and measured else ""
             where, looks = f"{target} {escape(t['newest'])}", kind if measured else f"{kind} claimed"
             made.append(KNOWN.format(looks, share, page, target, name, where, full, f"{sign} {short}"))

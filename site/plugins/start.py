@@ -21,7 +21,7 @@ async def start(datasette, request):
     groups, silent = {}, []
     for (domain, op_type), row in sorted(cells.items(), key=lambda item: (item[0][0] == "pattern", item[0][0], item[0][1].lower())):
         shown = {target: cell for target, cell in row.items() if target in kept}
-        trouble = any(cell["evidence"] == "measured" and cell["passed"] < cell["probes"] for cell in shown.values())
+        trouble = any(cell["evidence"] != "claimed" and cell["passed"] < cell["probes"] for cell in shown.values())
         if asked["operator"].lower() not in op_type.lower() or (asked["show"] == "trouble" and not trouble):
             continue
         if not shown:
