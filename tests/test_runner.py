@@ -81,15 +81,13 @@ def test_the_negative_control_must_fail() -> None:
         runner.check_canaries(target)
 
 
-class Declared:
-    """A stand-in for an SDK that is only asked."""
-
-    TARGET = type("Runtime", (fake.Runtime,), {"__module__": fake.__name__, "EVIDENCE": "declared", "REFUSES": "Ceil"})
-    OPTIONS = {"declares": True, "acts": {"NoSuchOperator": "refuse", "Ceil": "refuse"}}
+DECLARED = type("Runtime", (fake.Runtime,), {"__module__": fake.__name__, "EVIDENCE": "declared", "REFUSES": "Ceil"})
+"""An SDK that is only asked."""
+ANSWERS = {"declares": True, "acts": {"NoSuchOperator": "refuse", "Ceil": "refuse"}}
 
 
 def test_a_declared_pass_has_no_numbers() -> None:
-    with runner.Target(Declared.TARGET, Declared.OPTIONS, Path(sys.executable)) as target:
+    with runner.Target(DECLARED, ANSWERS, Path(sys.executable)) as target:
         runner.check_canaries(target)
         ((probe, raw, attempts, agreeing),) = target.raw([relu("one")])
     result = runner.to_result(probe, raw, Reference(None, "none", True), None, attempts, agreeing)
@@ -97,14 +95,14 @@ def test_a_declared_pass_has_no_numbers() -> None:
 
 
 def test_a_measured_pass_must_have_numbers() -> None:
-    with runner.Target(fake.Runtime, Declared.OPTIONS, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="canary"):
+    with runner.Target(fake.Runtime, ANSWERS, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="canary"):
         runner.check_canaries(target)
 
 
 @pytest.mark.parametrize("acts", [{"NoSuchOperator": "refuse"}, {"NoSuchOperator": "refuse", "Ceil": "crash"}])
 def test_a_target_that_does_not_refuse_its_own_negative_control_is_unavailable(acts: dict[str, str]) -> None:
-    with runner.Target(Declared.TARGET, {**Declared.OPTIONS, "acts": acts}, Path(sys.executable)) as target:
-        pytest.raises(runner.Unavailable, runner.check_canaries, target).match("Ceil")
+    with runner.Target(DECLARED, {**ANSWERS, "acts": acts}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="Ceil"):
+        runner.check_canaries(target)
 
 
 def judged(outputs: Any, reference: Reference) -> Any:
