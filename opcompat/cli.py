@@ -130,7 +130,10 @@ def schema() -> None:
 @click.option("--accept-licence", multiple=True, metavar="RUNTIME", help="Runtime whose licence you have read and accept.")
 @click.option("--list", "list_only", is_flag=True, help="Only list what would be installed: size and licence.")
 def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: bool) -> None:
-    """Install RUNTIMES (all for none), each in an environment of its own; ort@1.20.1 is an older version, ort@* every version."""
+    """Install RUNTIMES, each in an environment of its own; ort@1.20.1 is an older version, ort@* every version.
+
+    Without names all are installed; then one whose Python this machine lacks is told and is no error.
+    """
     from fnmatch import fnmatchcase
 
     from opcompat import env as environments
@@ -160,7 +163,7 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
                 found = environments.install(runtime, accepted=name in accept_licence)
             print(f"  ready: {found.python}")
         except environments.EnvError as error:
-            failed = True
+            failed |= bool(runtimes) or not isinstance(error, environments.NoPython)
             print(f"opcompat: {error}", file=sys.stderr)
     raise SystemExit(2 if failed else 0)
 

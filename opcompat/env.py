@@ -21,6 +21,10 @@ class EnvError(Exception):
     """An environment cannot be had; the text is one sentence with the reason."""
 
 
+class NoPython(EnvError):
+    """This machine has no Python of the version that the SDK needs, and none can be had."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """An installed environment: its Python and exactly what is in it."""
@@ -36,7 +40,7 @@ def cache() -> Path:
 
 def folder(runtime: Any) -> Path:
     """Return where a runtime's environment lives; a changed pin gives another folder."""
-    pins = ",".join(f"{k}=={v}" for k, v in sorted(runtime.PACKAGES.items()))
+    pins = ",".join([*(f"{k}=={v}" for k, v in sorted(runtime.PACKAGES.items())), *getattr(runtime, "OVERRIDES", ())])
     first = next(iter(runtime.PACKAGES.values()), "none")
     return cache() / "envs" / f"{runtime.NAME}-{first}-{hashlib.sha256((pins + runtime.PYTHON).encode()).hexdigest()[:8]}"
 
@@ -68,12 +72,14 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
         shutil.rmtree(where, ignore_errors=True)
         where.parent.mkdir(parents=True, exist_ok=True)
         # made in its final place: the scripts of an environment carry its path
-        _uv("venv", "--python", runtime.PYTHON or sys.version.split()[0], str(where))
-        _uv("pip", "install", "--python", str(where / python), *pins)
+        _venv(runtime.PYTHON, where)
+        overrides = where / "overrides.txt"
+        overrides.write_text("\n".join(getattr(runtime, "OVERRIDES", ())))
+        _uv("pip", "install", "--python", str(where / python), "--overrides", str(overrides), *pins)
         listed = json.loads(_uv("pip", "list", "--python", str(where / python), "--format", "json"))
     except EnvError as error:
         shutil.rmtree(where, ignore_errors=True)
-        raise EnvError(f"{runtime.NAME} ({', '.join(pins)}) cannot be installed here: {error}") from None
+        raise type(error)(f"{runtime.NAME} ({', '.join(pins)}) cannot be installed here: {error}") from None
     except OSError as error:
         raise EnvError(f"{runtime.NAME} cannot be installed in {where.parent}: {error.strerror}") from None
     packages = {p["name"]: p["version"] for p in listed}
@@ -91,7 +97,27 @@ def latest(runtime: Any) -> Any:
     packages = dict(line.strip().split("==") for line in listed.splitlines() if "==" in line)
     newest = {name: packages.get(name, pinned) for name, pinned in runtime.PACKAGES.items()}
     same = next(iter(newest.values())) == next(iter(runtime.PACKAGES.values()))
-    return runtime if same else type("Runtime", (runtime,), {"PACKAGES": newest, "__module__": runtime.__module__})
+    return runtime if same else type(runtime.__name__, (runtime,), {"PACKAGES": newest, "__module__": runtime.__module__})
+
+
+def _venv(version: str, where: Path) -> None:
+    """Make an environment with that Python ("": the one that runs this). Raises NoPython."""
+    if not version:
+        _uv("venv", "--python", sys.executable, str(where))
+        return
+    try:
+        _uv("venv", "--python", _pyenv(version) or version, str(where))
+    except EnvError as error:
+        raise NoPython(f"it needs Python {version}, which is not here: {error}") from None
+
+
+def _pyenv(version: str) -> str:
+    """Return the Python of that version that only pyenv has, among whose versions uv does not look; "" where uv needs no help."""
+    with contextlib.suppress(EnvError):
+        _uv("python", "find", "--system", "--no-python-downloads", version)
+        return ""
+    kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    return next((str(python) for python in sorted(kept.glob(f"{version}.*/bin/python"), reverse=True)), "")
 
 
 def _uv(*arguments: str, text: str = "") -> str:

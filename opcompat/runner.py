@@ -41,7 +41,7 @@ class Unavailable(Exception):
 
 @dataclass
 class Raw:
-    """What one attempt left: outputs, or a refusal, or the last stage before silence."""
+    """What one attempt left: outputs (none of a pass that is only declared), or a refusal, or the last stage before silence."""
 
     outputs: list[tuple[str, Array]] | None = None
     outcome: Outcome = "pass"
@@ -83,7 +83,7 @@ class Child:
         file = RUNTIMES / f"{runtime.__module__.rsplit('.', 1)[-1]}.py"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(python), str(WORKER), str(file), str(write), json.dumps(dict(options))],
+                [str(python), str(WORKER), str(file), runtime.__name__, str(write), json.dumps(dict(options))],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[write], cwd=scratch, env=environment, start_new_session=True,
             )  # fmt: skip
         os.close(write)
@@ -326,6 +326,8 @@ def _finished(event: Mapping[str, Any]) -> Raw:
         outcome: Outcome = "broken" if done["broken"] else "fail"
         return Raw(None, outcome, done["stage"], done["message"], done["failed"], times_ms=times, stderr=event["stderr"])
     about = done["about"]
+    if done["outputs"] is None:
+        return Raw(None, "pass", "compile", placement=about["placement"], units=tuple(about["units"]), times_ms=times)
     outputs, samples = read_outputs(done["outputs"]), done["samples"] and tuple(tuple(round(t, 4) for t in side) for side in done["samples"])
     return Raw(outputs, "pass", "compare", placement=about["placement"], units=tuple(about["units"]), times_ms=times, samples=samples)
 
@@ -352,7 +354,8 @@ def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | Non
                 message = f"ran on {', '.join(raw.units)}"
     result = Result(
         probe.id, probe.digest, outcome, stage, message, raw.error_class, raw.placement, raw.units,
-        found.max_abs if found else None, found.max_rel if found else None, found.tolerance if found else "", reference.oracle,
+        found.max_abs if found else None, found.max_rel if found else None, found.tolerance if found else "",
+        "" if (raw.outputs, raw.outcome) == (None, "pass") else reference.oracle,
         raw.times_ms, attempts, agreeing, "" if outcome == "pass" else raw.stderr, datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
     if isinstance(probe, Timing):
@@ -372,26 +375,39 @@ def canaries(quantised: bool = False) -> tuple[Probe, Probe]:
 
     end = store(graph("Relu", store("X")))
     good = Probe("canary/Relu", "canary", finish(graph, {"X": array}, [end], 13), {"X": array}, 0)
-    node = helper.make_node("NoSuchOperator", ["X"], ["Y"], domain="opcompat.nowhere")
+    return good, unary("NoSuchOperator", "opcompat.nowhere")
+
+
+def unary(op_type: str, domain: str = "") -> Probe:
+    """Return a negative control: one node with a float32 input, which checks of a model would not let pass."""
+    node = helper.make_node(op_type, ["X"], ["Y"], domain=domain)
+    array = np.linspace(-1, 1, 32, dtype=np.float32).reshape(1, 2, 4, 4)
     info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, array.shape) for n in "XY"]
+    opsets = {"": 13, **({domain: 1} if domain else {})}
     proto = helper.make_model(
-        helper.make_graph([node], "probe", info[:1], info[1:]),
-        opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("opcompat.nowhere", 1)],
+        helper.make_graph([node], "probe", info[:1], info[1:]), opset_imports=[helper.make_opsetid(d, v) for d, v in opsets.items()]
     )
     proto.ir_version = 8
-    return good, Probe("canary/NoSuchOperator", "canary", proto, {"X": array}, 0)
+    return Probe(f"canary/{op_type}", "canary", proto, {"X": array}, 0)
 
 
 def check_canaries(target: Target) -> None:
-    """Run both controls; raise Unavailable if the target refuses what everyone can do or accepts what nobody can."""
+    """Run the controls; raise Unavailable if the target refuses what everyone can do or accepts what nobody, or it at least, can."""
     good, bad = canaries(target.options.get("float") is False)
-    raws = target.alone([good, bad])
+    refuses = getattr(target.runtime, "REFUSES", "")
+    raws = target.alone([good, bad, *([unary(refuses)] if refuses else [])])
     first = raws[0]
-    wanted = np.maximum(good.inputs["X"], 0)
-    if first.outputs is None or not np.allclose(first.outputs[0][1].astype(np.float32), wanted, atol=2e-2):
+    if getattr(target.runtime, "EVIDENCE", "measured") == "declared":
+        right = first.outcome == "pass"
+    else:
+        wanted = np.maximum(good.inputs["X"], 0)
+        right = first.outputs is not None and np.allclose(first.outputs[0][1].astype(np.float32), wanted, atol=2e-2)
+    if not right:
         raise Unavailable(f"the canary (Relu) failed at {first.stage}: {first.message[:300] or 'wrong numbers'}")
     if len(raws) > 1 and raws[1].outcome == "pass":
         raise Unavailable("the negative control (an operator that exists nowhere) was accepted, so acceptance proves nothing here")
+    if refuses and [(r.outcome, r.stage) for r in raws[2:]] != [("fail", "compile")]:
+        raise Unavailable(f"the negative control ({refuses}) was not refused by the SDK's own check, so acceptance proves nothing here")
 
 
 if sys.platform == "win32":  # pragma: no cover

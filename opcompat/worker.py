@@ -1,6 +1,6 @@
 """The child: runs in a runtime's own environment, announces each stage before it starts, and reports outputs and times. It never judges.
 
-python worker.py RUNTIME_FILE REPLY_FD OPTIONS_JSON: one JSON job a line on stdin, JSON events on the reply descriptor, because SDKs
+python worker.py RUNTIME_FILE CLASS REPLY_FD OPTIONS_JSON: one JSON job a line on stdin, JSON events on the reply descriptor, because SDKs
 print on descriptors 1 and 2 from C++. Standard library and numpy only; any Python >= 3.8.
 """
 
@@ -19,11 +19,11 @@ SAMPLES, MOST_SAMPLES = 15, 41  # at least and at most, of each side
 ENOUGH_S, LONGEST_S = 0.25, 10.0  # of sampling once there are SAMPLES; at all
 
 
-def load_runtime(path):
+def load_runtime(path, name):
     spec = importlib.util.spec_from_file_location("runtime", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Runtime
+    return getattr(module, name)
 
 
 def read_tensor(spec):
@@ -79,7 +79,7 @@ def in_turns(subject, baseline, clock=time.process_time):
 
 
 def main():
-    runtime_file, descriptor, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+    file, name, descriptor, options = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
     replies = os.fdopen(descriptor, "w", buffering=1)
 
     def say(**event):
@@ -95,7 +95,7 @@ def main():
         pass
     try:
         started = time.perf_counter()
-        runtime = load_runtime(runtime_file)(options)
+        runtime = load_runtime(file, name)(options)
         say(hello=runtime.versions(), import_ms=round((time.perf_counter() - started) * 1e3, 1), python=sys.version.split()[0])
     except BaseException as error:
         say(unavailable="%s: %s" % (type(error).__name__, error))
@@ -134,8 +134,8 @@ def work(runtime, job, say):
         else:
             outputs, about = runtime.probe(job["model"], *feeds(job), job["outputs"], stage)
         stage("compare")
-        files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs)]
-        done = {"outputs": files, "about": about, "samples": samples}
+        files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs or ())]
+        done = {"outputs": None if outputs is None else files, "about": about, "samples": samples}
     except Exception as error:
         times[current[0]] = times.get(current[0], 0) + (time.perf_counter() - current[1]) * 1e3
         text = getattr(runtime, "explain", lambda error, log: "")(error, log()) or str(error) or traceback.format_exc(limit=-1)

@@ -67,11 +67,8 @@ def test_outputs_come_back_whole() -> None:
 
 
 def test_a_runtime_that_cannot_start_is_unavailable_with_its_reason() -> None:
-    class Broken(fake.Runtime):
-        pass
-
-    Broken.__module__ = "opcompat.runtimes.qnn"  # an SDK that this Python does not have
-    with runner.Target(Broken, {}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="onnxruntime"):
+    broken = type("Runtime", (fake.Runtime,), {"__module__": "opcompat.runtimes.qnn"})  # an SDK that this Python does not have
+    with runner.Target(broken, {}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="onnxruntime"):
         list(target.raw([relu("one")]))
 
 
@@ -81,6 +78,30 @@ def test_the_negative_control_must_fail() -> None:
     with runner.Target(fake.Runtime, {"acts": {"NoSuchOperator": "refuse"}}, Path(sys.executable)) as target:
         runner.check_canaries(target)
     with runner.Target(fake.Runtime, {"acts": {"Relu": "crash"}}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="canary"):
+        runner.check_canaries(target)
+
+
+DECLARED = type("Runtime", (fake.Runtime,), {"__module__": fake.__name__, "EVIDENCE": "declared", "REFUSES": "Ceil"})
+"""An SDK that is only asked."""
+ANSWERS = {"declares": True, "acts": {"NoSuchOperator": "refuse", "Ceil": "refuse"}}
+
+
+def test_a_declared_pass_has_no_numbers() -> None:
+    with runner.Target(DECLARED, ANSWERS, Path(sys.executable)) as target:
+        runner.check_canaries(target)
+        ((probe, raw, attempts, agreeing),) = target.raw([relu("one")])
+    result = runner.to_result(probe, raw, Reference(None, "none", True), None, attempts, agreeing)
+    assert (result.outcome, result.stage, result.oracle, result.max_abs) == ("pass", "compile", "", None)
+
+
+def test_a_measured_pass_must_have_numbers() -> None:
+    with runner.Target(fake.Runtime, ANSWERS, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="canary"):
+        runner.check_canaries(target)
+
+
+@pytest.mark.parametrize("acts", [{"NoSuchOperator": "refuse"}, {"NoSuchOperator": "refuse", "Ceil": "crash"}])
+def test_a_target_that_does_not_refuse_its_own_negative_control_is_unavailable(acts: dict[str, str]) -> None:
+    with runner.Target(DECLARED, {**ANSWERS, "acts": acts}, Path(sys.executable)) as target, pytest.raises(runner.Unavailable, match="Ceil"):
         runner.check_canaries(target)
 
 
@@ -98,7 +119,8 @@ def test_a_disputed_probe_convicts_nobody() -> None:
 def test_every_runtime_file_declares_what_the_contract_asks() -> None:
     for name, runtime in all_runtimes().items():
         assert name == runtime.NAME and runtime.ABOUT and runtime.TARGETS
-        assert all(t.split("/")[0] == name for t in runtime.TARGETS)
+        assert all(name in (t.split("/")[0], t.replace("/", "-")) for t in runtime.TARGETS)
+        assert getattr(runtime, "EVIDENCE", "measured") == "measured" or runtime.REFUSES, "what is only declared needs a negative control"
         assert isinstance(runtime.ALIASES, tuple) and runtime.REVISION > 0 and isinstance(runtime.SIZE_MB, int) and isinstance(runtime.LICENCE, str)
         assert callable(runtime.versions) and callable(runtime.probe)
         text = Path(sys.modules[runtime.__module__].__file__ or "").read_text()

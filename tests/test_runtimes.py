@@ -29,7 +29,10 @@ def sample() -> list[probe.Probe]:
 def ran(request: pytest.FixtureRequest, sample: list[probe.Probe], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
     """Target -> results of the sample, for all targets of one runtime."""
     runtime = all_runtimes()[request.param]
-    env.install(runtime)
+    try:
+        env.install(runtime)
+    except env.NoPython as error:
+        pytest.skip(str(error))
     results: dict[str, list[Result]] = {t: [] for t in runtime.TARGETS}
     folder = tmp_path_factory.mktemp("runs")
     targets = [(t, runtime) for t in runtime.TARGETS]

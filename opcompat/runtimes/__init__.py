@@ -10,16 +10,15 @@ from typing import Any
 @lru_cache(maxsize=1)
 def all_runtimes() -> dict[str, Any]:
     """Return runtime name -> its class, without importing any SDK."""
-    names = [m.name for m in pkgutil.iter_modules(__path__)]
-    classes = [importlib.import_module(f"{__name__}.{name}").Runtime for name in names]
-    return {c.NAME: c for c in classes}
+    modules = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    return {c.NAME: c for module in modules for c in vars(module).values() if isinstance(c, type) and hasattr(c, "NAME")}
 
 
 def releases(runtime: Any) -> dict[str, Any]:
     """Return version -> class for every version of a runtime that its file knows to drive, newest first."""
     made = [runtime]
     for changes in getattr(runtime, "OLDER", ()):
-        made.append(type("Runtime", (runtime,), {**changes, "__module__": runtime.__module__}))
+        made.append(type(runtime.__name__, (runtime,), {**changes, "__module__": runtime.__module__}))
     return {version(r): r for r in made}
 
 
@@ -44,7 +43,7 @@ def select(patterns: list[str]) -> list[tuple[str, Any]]:
             for pattern in patterns or ["*"]:
                 name, at, wanted = pattern.partition("@")
                 of_version = fnmatchcase(number, wanted) if at else release is runtime
-                if of_version and target in release.TARGETS and (fnmatchcase(target, name) or target.split("/")[0] == name):
+                if of_version and target in release.TARGETS and (fnmatchcase(target, name) or name in (target.split("/")[0], runtime.NAME)):
                     chosen.append((target, release))
                     break
     return chosen

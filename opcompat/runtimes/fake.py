@@ -1,6 +1,7 @@
 """The template of a runtime file, and the stand-in the tests drive: it computes Relu and misbehaves on demand.
 
-A runtime file declares one class `Runtime` with the attributes below and two methods. It runs inside the runtime's own environment,
+A runtime file declares one class `Runtime` with the attributes below and two methods (and a subclass of it, with a NAME of its own, for
+targets that need another environment). It runs inside the runtime's own environment,
 so it may import the standard library and numpy at the top, the SDK only inside methods, and nothing of opcompat.
 """
 
@@ -18,6 +19,9 @@ class Runtime:
     PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
     PACKAGES: dict = {}  # package -> pinned version; the first one names the runtime's version
     OLDER = ()  # attributes that differ for versions of the past, newest first: ({"PACKAGES": {...}}, ...)
+    OVERRIDES = ()  # requirements that stand whatever the packages ask for, as in uv's --overrides
+    EVIDENCE = "measured"  # or "declared": the SDK is only asked; probe() returns None for arrays where it says yes, in stage compile
+    REFUSES = ""  # operator with one float32 input that is refused in stage compile: a negative control where unknown ones prove little
     LICENCE = ""  # what a user must accept before the environment is installed
     SIZE_MB = 0  # of the environment on disk
     NEEDS = ""  # hardware or system software without which it is unavailable
@@ -48,12 +52,16 @@ class Runtime:
 
         infer() does one inference and nothing else, on one thread, again and again; read(what it returned) returns what `probe` returns.
         """
-        stage("load")
+        declares = self.options.get("declares", False)
+        stage("compile" if declares else "load")
         with open(model, "rb") as file:
             text = file.read()
         acts = [act for word, act in self.options.get("acts", {}).items() if word.encode() in text]
         for act in acts:
             self.act(act)
+        about = {"placement": "native", "units": ["fake"]}
+        if declares:
+            return lambda: None, lambda made: (made, about)
         stage("run")
 
         def infer():
@@ -62,7 +70,7 @@ class Runtime:
                 pass
             return [np.maximum(a, 0) for a in inputs.values()][: len(outputs)]
 
-        return infer, lambda made: (made, {"placement": "native", "units": ["fake"]})
+        return infer, lambda made: (made, about)
 
     def act(self, name):
         if name == "crash":
