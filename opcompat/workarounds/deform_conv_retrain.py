@@ -20,7 +20,7 @@ WORKAROUND = Workaround(
     kind="retrain",
     operators=("DeformConv",),
     targets=("*",),
-    advice="Some projects ship such a variant for deployment; expect to lose a little accuracy and gain much speed.",
+    advice="Some projects ship such a variant for deployment; compare accuracy and speed.",
     source="https://github.com/NVIDIA-ISAAC-ROS/isaac_ros_pose_estimation/issues/4",
     applies=applies,
 )

@@ -20,7 +20,7 @@ WORKAROUND = Workaround(
     kind="export option",
     operators=("GridSample",),
     targets=("rknn/*", "hailo/*", "edgetpu/*"),
-    advice="RT-DETR and D-FINE have a variant of deformable attention that rounds the places and gathers; accuracy drops little.",
+    advice="RT-DETR and D-FINE have a variant of deformable attention that rounds the places and gathers; compare the accuracy.",
     source="https://github.com/Peterande/D-FINE/issues/269",
     applies=applies,
 )

@@ -22,7 +22,7 @@ def rewrite(model: Any, index: int) -> None:
     x = edit.node.input[0]
     one, half = edit.const(1.0, x), edit.const(0.5, x)
     if edit.attribute("approximate", "none") == "tanh":
-        cube = edit("Pow", x, edit.const(3.0, x))  # as exporters write it: with products instead, OpenCV 5 dies
+        cube = edit("Pow", x, edit.const(3.0, x))  # spelled as products it kills OpenCV 5
         inner = edit("Mul", edit("Add", x, edit("Mul", cube, edit.const(0.044715, x))), edit.const(0.7978845608, x))
         curve = edit("Tanh", inner)
     else:

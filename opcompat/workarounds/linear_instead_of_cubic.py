@@ -20,7 +20,7 @@ WORKAROUND = Workaround(
     kind="retrain",
     operators=("GridSample", "Resize", "Upsample"),
     targets=("qnn/*", "opencv/*", "openvino/*", "rknn/*", "tensorrt/*", "snpe/*"),
-    advice="Most networks lose little; a constant Resize can also be written as matrices.",
+    advice="Compare the accuracy; a Resize of known sizes can also be written as matrices.",
     source="https://github.com/onnx/onnx-tensorrt/issues/694",
     applies=applies,
 )

@@ -20,7 +20,7 @@ WORKAROUND = Workaround(
     kind="export option",
     operators=("pattern:gelu-tanh",),
     targets=("opencv/*",),
-    advice="PyTorch's own gelu(approximate='tanh') writes the cube as Pow, which OpenCV runs; hand-written products kill the process.",
+    advice="Write the cube as a power (x ** 3) in the network: OpenCV runs that spelling, while products kill the process.",
     source="measured on opencv/cpu, 5.0.0: docs/findings.md, OpenCV 18",
     applies=applies,
     versions="==5.0.*",

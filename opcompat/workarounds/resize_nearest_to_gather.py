@@ -3,7 +3,7 @@
 What it does: nearest neighbours are copies: one Gather with constant indices for each resized axis.
 When it applies: mode nearest, sizes known, scales or sizes constant.
 Why: runtimes round differently, or have one rounding only.
-Cost: a copy per axis.
+Cost: a copy per axis; along the last axis ONNX Runtime's Gather takes some 80 times its Resize.
 References: https://onnx.ai/onnx/operators/onnx__Resize.html; docs/findings.md, QNN 5
 """
 

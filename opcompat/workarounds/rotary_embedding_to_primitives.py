@@ -37,16 +37,18 @@ def rewrite(model: Any, index: int) -> None:
     turned = turned or width
     tables = [edit.with_axes("Unsqueeze", edit("Gather", t, at, axis=0) if at else t, [1]) for t in (cos, sin)]
     near = bool(edit.attribute("interleaved", 0))
-    places = [np.arange(turned)[0::2], np.arange(turned)[1::2]] if near else np.split(np.arange(turned), 2)
-    first, second = (edit("Gather", value, edit.const(p), axis=3) for p in places)
+    places = [np.arange(turned)[0::2], np.arange(turned)[1::2], np.arange(turned, width)]
+    if near:
+        first, second, *rest = (edit("Gather", value, edit.const(p), axis=3) for p in places if p.size)
+    else:
+        first, second, *rest = edit.split(value, [turned // 2] * 2 + [width - turned] * (turned < width), 3)
     pair = [
         edit("Sub", edit("Mul", first, tables[0]), edit("Mul", second, tables[1])),
         edit("Add", edit("Mul", first, tables[1]), edit("Mul", second, tables[0])),
     ]
-    rest = [edit("Gather", value, edit.const(np.arange(turned, width)), axis=3)] if turned < width else []
     made = edit("Concat", *pair, *rest, axis=3)
     if near:
-        order = np.argsort(np.concatenate([*places, np.arange(turned, width)]))
+        order = np.argsort(np.concatenate(places))
         made = edit("Gather", made, edit.const(order), axis=3)
     edit.done(heads_joined(edit, made, batch, tokens) if len(shape) == 3 else made)
 

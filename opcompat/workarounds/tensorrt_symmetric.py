@@ -20,7 +20,7 @@ WORKAROUND = Workaround(
     kind="quantise",
     operators=("QuantizeLinear", "DequantizeLinear"),
     targets=("tensorrt/*",),
-    advice="int8 with zero point 0: the parser takes nothing else.",
+    advice="int8 with zero point 0: the parser refuses other zero points.",
     source="https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md",
     applies=applies,
 )
