@@ -72,9 +72,9 @@ class Related:
     source: str
 
 
-@dataclass
+@dataclass  # not frozen: that takes four times as long to make, and there are nodes times targets of them
 class NodeFinding:
-    """One node on one target. Not frozen, because that makes it four times as slow to make, and there are as many as nodes times targets."""
+    """One node on one target."""
 
     name: str
     path: str

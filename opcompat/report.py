@@ -3,7 +3,7 @@
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from opcompat.checker import SEVERITY, Advice, Cited, NodeFinding, Report, TargetReport
@@ -234,7 +234,7 @@ def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, A
 
 
 def to_json(report: Report) -> str:
-    return json.dumps(asdict(report), ensure_ascii=False)
+    return json.dumps(report, default=vars, ensure_ascii=False)
 
 
 def to_markdown(report: Report) -> str:
