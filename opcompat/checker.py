@@ -467,7 +467,7 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, 
         if path in plan.calls:
             body = inner[path]
             reason = f"a function of the model: its verdict is the worst of its {len(body)} nodes"
-            finding = replace(finding, verdict=worst(body), confidence="inferred", stage=None, reason=reason, evidence=(), workarounds=(), related=())
+            finding = NodeFinding(label, path, finding.op_type, finding.domain, worst(body), "inferred", None, reason, finding.pattern, (), (), ())
         if holder:
             inner.setdefault(holder, []).append(finding.verdict)
         nodes.append(finding)

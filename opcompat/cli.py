@@ -1,7 +1,7 @@
 """The command line. Each command is a few lines around one module; heavy imports happen inside, so that `check` starts fast."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,8 +63,9 @@ def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None
     counted = [v.strip() for v in fail_on.split(",")]
     if wrong := [v for v in counted if v not in VERDICTS]:
         fail(f"--fail-on {wrong[0]!r} is no verdict: choose from {', '.join(VERDICTS)}")
-    writers: dict[str, Callable[[Any], str]] = {
-        "json": report.to_json, "markdown": report.to_markdown, "html": report.to_html, "sarif": lambda r: report.to_sarif(r, model.as_posix()),
+    writers: dict[str, Callable[[Any], Iterable[str]]] = {
+        "json": report.json_pieces, "markdown": lambda r: [report.to_markdown(r)], "html": lambda r: [report.to_html(r)],
+        "sarif": lambda r: [report.to_sarif(r, model.as_posix())],
     }  # fmt: skip
     if style not in ("text", *writers):
         fail(f"--format {style!r} is unknown: choose text, {', '.join(writers)}")
@@ -81,7 +82,8 @@ def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None
     elif style == "text":
         report.print_text(found)
     else:
-        print(writers[style](found))
+        sys.stdout.writelines(writers[style](found))
+        print()
     raise SystemExit(int(any(t.counts[v] for t in found.targets for v in counted)))
 
 

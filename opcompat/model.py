@@ -8,6 +8,7 @@ import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ KEEP_TENSOR_BYTES = 4096
 """Tensors up to this size keep their values: axes, shapes and scales decide support; weights do not."""
 MAX_FILE_BYTES = 64 << 30
 MAX_NODES = 1_000_000
+MAX_FIELDS = 5_000_000
+"""Protobuf fields looked at while skimming, and with that time and memory: a graph of MAX_NODES has three million."""
 MAX_INFERENCE_NODES = 200_000
-MAX_FUNCTION_NODES = 50_000
+MAX_FUNCTION_NODES = 20_000
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "float16",
@@ -147,8 +150,8 @@ def _encode(value: int) -> bytes:
     return bytes(out)
 
 
-def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], depth: int = 0) -> int:
-    """Append the slices of data[at:end] that remain without large tensors to out; return their total length in bytes."""
+def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], fields: Iterator[int], depth: int = 0) -> int:
+    """Append the slices of data[at:end] that remain without large tensors to out; return their total length in bytes. `fields` counts them."""
     if depth > 100:
         raise ModelError("nested more than 100 messages deep")
     inside, total, kept_from, cut = _INSIDE[message], 0, at, False
@@ -166,6 +169,10 @@ def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], dep
         else:
             key, at = _varint(data, at, end)
         number, wire = key >> 3, key & 7
+        if not number:
+            raise ModelError(f"damaged at byte {start}")
+        if next(fields) > MAX_FIELDS:
+            raise ModelError(f"more than {MAX_FIELDS:,} fields: too large to check")
         if wire == 2:
             length, at = _varint(data, at, end)
             after = at + length
@@ -178,7 +185,7 @@ def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], dep
                 elif number in inside:
                     total += keep(start)
                     pieces: list[Any] = []
-                    size = _skim(data, at, after, inside[number], pieces, depth + 1)
+                    size = _skim(data, at, after, inside[number], pieces, fields, depth + 1)
                     head = _encode(key) + _encode(size)
                     out.append(head)
                     out.extend(pieces)
@@ -203,7 +210,7 @@ def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], dep
 def _parse(data: memoryview) -> Any:
     """Return the ModelProto of serialized data, without its large tensors."""
     pieces: list[Any] = []
-    _skim(data, 0, len(data), "Model", pieces)
+    _skim(data, 0, len(data), "Model", pieces, count())
     try:
         return pb.ModelProto.FromString(b"".join(pieces))
     except Exception as error:  # protobuf raises its own DecodeError, whose home moves between releases
@@ -280,10 +287,14 @@ def _check_external(proto: Any, path: Path) -> None:
         if not location or "\0" in location or Path(location).is_absolute() or location[0] in "/\\" or ":" in location[:2]:
             raise ModelError(f"{what} name the external file {location!r}, which must be a relative path")
         if location not in sizes:
-            file = (folder / location).resolve()
+            try:
+                file = (folder / location).resolve()
+                present = file.is_file()
+            except (OSError, RuntimeError):  # too long a name, a link that leads to itself
+                raise ModelError(f"{what} name the external file {location[:80]!r}, which cannot be opened") from None
             if not file.is_relative_to(folder):
                 raise ModelError(f"{what} lie outside the model's folder ({location!r}): move them beside the model")
-            if not file.is_file():
+            if not present:
                 raise ModelError(f"{what} are in {location!r}, which is missing: copy it beside the model")
             sizes[location] = file.stat().st_size
         try:
