@@ -229,21 +229,22 @@ LARGE: dict[str, Callable[[], bytes]] = {
     "50,000 bodies": lambda: _branches(50_000),
     "30,000 of almost every pattern": lambda: _attention(15_000),
     "40,000 nodes and 2 to the 40,000 paths": lambda: _ladder(40_000),
+    "functions that double 60 times": lambda: _calls([*(_function(f"F{i}", [f"F{i + 1}"] * 2) for i in range(60)), _function("F60", ["Relu"])]),
+    "a function of 3,000 nodes called 300 times": lambda: _model(
+        [NodeProto(op_type="F0", domain="local", input=["x"], output=[f"y{i}"]) for i in range(300)],
+        output="y0",
+        functions=[_function("F0", ["Relu"] * 3000)],
+    ).SerializeToString(),
+    "two million integers": lambda: _node(kernel_shape=[3] * 2_000_000),
 }
 SMALL: dict[str, Callable[[], bytes]] = {
     **{f"If nested {n} deep": lambda n=n: _nested(n) for n in (10, 30, 60, 200, 5000)},
     "a function that calls itself": lambda: _calls([_function("F0", ["F0"])]),
     "functions that call each other": lambda: _calls([_function("F0", ["F1"]), _function("F1", ["Relu", "F0"])]),
-    "functions that double 60 times": lambda: _calls([*(_function(f"F{i}", [f"F{i + 1}"] * 2) for i in range(60)), _function("F60", ["Relu"])]),
     "functions 500 deep": lambda: _calls([*(_function(f"F{i}", [f"F{i + 1}"]) for i in range(500)), _function("F500", ["Relu"])]),
-    "a function of 3,000 nodes called 300 times": lambda: (
-        _model([NodeProto(op_type="F0", domain="local", input=["x"], output=[f"y{i}"]) for i in range(300)], output="y0",
-               functions=[_function("F0", ["Relu"] * 3000)]).SerializeToString()
-    ),
     "2,000 functions of one name": lambda: _calls([_function("F0", ["Relu"])] * 2000),
     "a cycle": lambda: _model([helper.make_node("Relu", ["y"], ["z"]), helper.make_node("Relu", ["z"], ["y"])]).SerializeToString(),
     "a node that reads itself": lambda: _node("Relu", ["y"]),
-    "two million integers": lambda: _node(kernel_shape=[3] * 2_000_000),
     "a million floats": lambda: _node("Nobody", scales=[0.5] * 1_000_000),
     "a kernel of huge numbers": lambda: _node(kernel_shape=[2**63 - 1] * 4, strides=[-(2**63)] * 4, pads=[2**63 - 1] * 3, group=2**63 - 1),
     "group 0": lambda: _node(inputs=("x", "x"), group=0),
@@ -263,6 +264,7 @@ SMALL: dict[str, Callable[[], bytes]] = {
         _model([helper.make_node("Relu", ["x"], ["y"])]).SerializeToString() + _field(8, _field(1, b"d") + b"\x10\x01") * 50_000
     ),
     "no opset import": lambda: b"\x08\x08" + _field(7, _chain(3).graph.SerializeToString()),
+    "40 MB of empty nodes": lambda: b"\x08\x08" + _field(7, b"\x0a\x00" * 20_000_000),
     "100 MB of zeros": lambda: b"\0" * 100_000_000,
     "a million empty graphs": lambda: b"\x3a\x00" * 1_000_000,
     "an unfinished varint": lambda: b"\xff" * 100_000,
