@@ -105,7 +105,7 @@ def test_kill_9_at_thirty_random_moments(tmp_path: Path) -> None:
         campaign_process.communicate()
         killed += campaign_process.returncode == -signal.SIGKILL
         after = digests(tmp_path)
-        assert set(before) | {d for d in finished} <= set(after) and len(set(after)) == len(after)
+        assert set(before) | finished <= set(after) and len(set(after)) == len(after)
         before = after
         if killed == 30:
             break
@@ -114,11 +114,8 @@ def test_kill_9_at_thirty_random_moments(tmp_path: Path) -> None:
     out, err = last.communicate()
     assert last.returncode == 0, err
     assert sorted(digests(tmp_path)) == sorted(out.split()), "every probe once, none lost, none twice"
-    outcomes = {r.probe.split()[0]: set[str]() for _, _, results in store.read_runs(tmp_path) for r in results}
-    for _, _, results in store.read_runs(tmp_path):
-        for r in results:
-            outcomes[r.probe.split()[0]].add(r.outcome)
-    assert outcomes == {"good": {"pass"}, "refused": {"fail"}, "dies": {"crash"}}, "a child that was killed is not its probe's fault"
+    outcomes = {(r.probe.split()[0], r.outcome) for _, _, results in store.read_runs(tmp_path) for r in results}
+    assert outcomes == {("good", "pass"), ("refused", "fail"), ("dies", "crash")}, "a child that was killed is not its probe's fault"
 
 
 def lines(runs: Path) -> set[str]:
@@ -129,9 +126,12 @@ def lines(runs: Path) -> set[str]:
 
 def test_a_disk_that_fills_up_stops_a_campaign_in_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands for the full disk: the same call fails in the middle of a line."""
-    full = start(
-        tmp_path, 40, preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)))
-    )
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    full = start(tmp_path, 40, preexec_fn=limited)
     _, err = full.communicate()
     assert full.returncode and "cannot be written" in err and "run again" in err.strip().splitlines()[-1]
     kept = digests(tmp_path)
