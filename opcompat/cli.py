@@ -250,13 +250,14 @@ def coverage(style: str) -> None:
 @click.option("--out", "-o", type=FILE, default=Path("probe.onnx"), show_default=True, help="Where to write the model.")
 def repro(probe: str, out: Path) -> None:
     """Write the minimal ONNX model of PROBE (an id, as a report cites it)."""
-    from opcompat.store import Base, database_path
+    from opcompat import store
 
-    with Base(database_path()) as base:
+    with store.Base(store.database_path()) as base:
         model = base.model(probe)
     if model is None:
         fail(f"no probe is called {probe!r}: reports and the site show the ids")
-    out.write_bytes(model)
+    with store.replacing(out) as part:
+        part.write_bytes(model)
     print(out)
 
 
@@ -273,7 +274,10 @@ def serve(port: int, host: str) -> None:
 def main() -> None:
     """Run the command line; what a user can mend is one sentence on stderr and exit code 2."""
     try:
-        app(standalone_mode=False)
+        try:
+            app(standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # a full disk is noticed here, not when Python ends
     except SystemExit:
         raise
     except BrokenPipeError:
@@ -298,7 +302,7 @@ def _sentence(error: Exception) -> str | None:
     if type(error).__module__.startswith("opcompat.") and type(error).__name__.endswith("Error"):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}"
+        return f"{error.filename or 'a file could not be written'}: {error.strerror or error}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{error.name} is not installed: pip install 'opcompat[probe,site]'"
     return None

@@ -5,6 +5,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/
 """
 
 import mmap
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,7 +33,11 @@ DTYPES = {
 
 
 class ModelError(Exception):
-    """The model cannot be checked; the text is one sentence for the user."""
+    """The model cannot be checked; the text is one sentence for the user, whatever names the model put into it."""
+
+    def __init__(self, text: str):
+        text = re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", text)
+        super().__init__(text if len(text) < 800 else f"{text[:400]} ... {text[-300:]}")
 
 
 @dataclass(frozen=True)
