@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -211,6 +212,12 @@ class _Subject:
     operator: Operator
     facts: Facts
     pattern: tuple[str, Facts] | None = None
+    nodes: list[Node] = field(default_factory=list)
+
+    @cached_property
+    def advised(self) -> dict[str, Fact]:
+        """The facts that workarounds go by."""
+        return facts_of(self.facts, self.nodes)
 
 
 _SAID: dict[Verdict, str] = {"works": "it works", "slow": "it is slow", "falls_back": "it falls back", "unknown": "unknown", "breaks": "it breaks"}
@@ -347,6 +354,7 @@ def _plan(model: Model, base: Base) -> _Plan:
         number = numbers.setdefault(key, len(subjects))
         if number == len(subjects):
             subjects.append(_Subject((node.domain, node.op_type), facts, around))
+        subjects[number].nodes.append(node)
         rows.append((number, str(node.proto.name), node.path, node.holder))
     rows.reverse()
     holders = {holder for *_, holder in rows}
@@ -388,7 +396,7 @@ def _kind(about: Target) -> Literal["measured", "declared", "claimed"]:
 def _advice(subject: _Subject, asked: Asked, judge: _Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
     """Return the workarounds that apply to the operator, or to the pattern that decided; a rewrite that its own probes disprove helps nobody."""
     domain, op_type = subject.operator
-    named = [(f"{domain}:{op_type}" if domain else op_type, facts_of(subject.facts, subject.nodes))]
+    named = [(f"{domain}:{op_type}" if domain else op_type, subject.advised)]
     named += [(f"pattern:{pattern}", dict(subject.pattern[1]))] if pattern and subject.pattern else []
 
     def known(*operators: Operator) -> list[Any]:

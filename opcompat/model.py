@@ -77,7 +77,7 @@ class Node:
         self.domain = "" if proto.domain == "ai.onnx" else proto.domain
 
 
-@dataclass
+@dataclass(eq=False)
 class Scope:
     """One graph or function body: its values, producers and consumers, and the scope around it."""
 
