@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,7 +73,7 @@ class Related:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: that takes four times as long to make, and there are nodes times targets of them
 class NodeFinding:
     """One node on one target."""
 
@@ -206,12 +207,17 @@ def answering(name: str, known: Mapping[str, Target], versions: Mapping[str, Seq
 
 @dataclass
 class _Subject:
-    """Nodes that share operator and facts, judged once: by what is known of the pattern around them, or of the operator."""
+    """What nodes share that are judged as one: operator and facts, and the pattern around them."""
 
     operator: Operator
     facts: Facts
-    nodes: list[Node] = field(default_factory=list)
     pattern: tuple[str, Facts] | None = None
+    nodes: list[Node] = field(default_factory=list)
+
+    @cached_property
+    def advised(self) -> dict[str, Fact]:
+        """The facts that workarounds go by."""
+        return facts_of(self.facts, self.nodes)
 
 
 _SAID: dict[Verdict, str] = {"works": "it works", "slow": "it is slow", "falls_back": "it falls back", "unknown": "unknown", "breaks": "it breaks"}
@@ -313,43 +319,67 @@ class _Judge:
         return judge_claims(facts, self.claims.get((target, operator), []), general)
 
 
-def _subjects(model: Model, base: Base) -> tuple[list[_Subject], dict[str, _Subject]]:
-    """Group the model's nodes by operator, facts and the pattern they are part of; return the groups and path -> group."""
-    inside: dict[str, tuple[str, Facts]] = {}
+@dataclass(frozen=True)
+class _Plan:
+    """What the reports of all targets share.
+
+    rows: (subject, name, path, holder) of every node, bodies before the node that holds them. calls: paths of nodes that call a function of the
+    model. feeders: for every node of the main graph, the nodes (by number) it reads from.
+    """
+
+    subjects: list[_Subject]
+    rows: list[tuple[int, str, str, str]]
+    calls: frozenset[str]
+    feeders: list[list[int]]
+
+
+def _plan(model: Model, base: Base) -> _Plan:
+    """Group the model's nodes by operator, facts and the pattern they are part of."""
+    inside: dict[Node, tuple[str, Facts]] = {}
     operators = frozenset(n.op_type for n in model.nodes)
     scopes = list({id(n.scope): n.scope for n in model.nodes}.values())
     for template in templates(base.patterns(), operators):
         for scope in scopes:
             match: Match
-            for match in matches(template, scope, frozenset(inside)):
+            for match in matches(template, scope, inside.keys()):
                 facts = pattern_facts(match.feed, scope.opsets.get("", 0), match.template)
-                inside.update({n.path: (match.name, facts) for n in match.nodes})
-    groups: dict[Any, _Subject] = {}
-    by_path: dict[str, _Subject] = {}
+                inside.update(dict.fromkeys(match.nodes, (match.name, facts)))
+    numbers: dict[Any, int] = {}
+    subjects: list[_Subject] = []
+    rows: list[tuple[int, str, str, str]] = []
     for node in model.nodes:
         facts = signature(node)
-        around = inside.get(node.path)
+        around = inside.get(node)
         key = (node.domain, node.op_type, frozenset(facts.items()), around and (around[0], frozenset(around[1].items())))
-        subject = groups.setdefault(key, _Subject((node.domain, node.op_type), facts, pattern=around))
-        subject.nodes.append(node)
-        by_path[node.path] = subject
-    return list(groups.values()), by_path
+        number = numbers.setdefault(key, len(subjects))
+        if number == len(subjects):
+            subjects.append(_Subject((node.domain, node.op_type), facts, around))
+        subjects[number].nodes.append(node)
+        rows.append((number, str(node.proto.name), node.path, node.holder))
+    rows.reverse()
+    holders = {holder for *_, holder in rows}
+    calls = (n for n in model.nodes if n.path in holders and schema(n.domain, n.op_type, n.scope.opsets.get(n.domain, 1)) is None)
+    made: dict[str, int] = {}
+    feeders: list[list[int]] = []
+    for index, node in enumerate(model.main.nodes):
+        feeders.append([made[i] for i in node.input if i in made])
+        made.update(dict.fromkeys(filter(None, node.output), index))
+    return _Plan(subjects, rows, frozenset(n.path for n in calls), feeders)
 
 
-def _partitions(model: Model, verdicts: Mapping[str, Verdict]) -> dict[str, int]:
-    """Count the pieces of the main graph: connected runs of nodes, in execution order, that the target takes or leaves."""
-    where: dict[str, int] = {}
+def _partitions(feeders: Sequence[Sequence[int]], good: Sequence[bool]) -> dict[str, int]:
+    """Count the pieces of the main graph: connected runs of nodes, in execution order, that the target takes (good) or leaves."""
+    pieces: list[int] = []
     kinds: list[bool] = []
-    for node in model.main.nodes:
-        good = verdicts[node.path] in ("works", "slow")
-        before = [where[i] for i in node.proto.input if i in where]
+    newest = {True: -1, False: -1}
+    for taken, before in zip(good, feeders, strict=True):
         # a node joins a piece of its own kind unless a piece made later already feeds it
-        last = max(before, default=-1)
-        piece = last if last >= 0 and kinds[last] == good else next((p for p in range(len(kinds) - 1, last, -1) if kinds[p] == good), -1)
-        if piece < 0:
-            kinds.append(good)
-            piece = len(kinds) - 1
-        where.update({o: piece for o in node.proto.output if o})
+        last = max([pieces[i] for i in before], default=-1)
+        piece = last if last >= 0 and kinds[last] == taken else newest[taken]
+        if piece < max(last, 0):
+            kinds.append(taken)
+            piece = newest[taken] = len(kinds) - 1
+        pieces.append(piece)
     return {"supported": sum(kinds), "unsupported": len(kinds) - sum(kinds)}
 
 
@@ -366,7 +396,7 @@ def _kind(about: Target) -> Literal["measured", "declared", "claimed"]:
 def _advice(subject: _Subject, asked: Asked, judge: _Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
     """Return the workarounds that apply to the operator, or to the pattern that decided; a rewrite that its own probes disprove helps nobody."""
     domain, op_type = subject.operator
-    named = [(f"{domain}:{op_type}" if domain else op_type, facts_of(subject.facts, subject.nodes))]
+    named = [(f"{domain}:{op_type}" if domain else op_type, subject.advised)]
     named += [(f"pattern:{pattern}", dict(subject.pattern[1]))] if pattern and subject.pattern else []
 
     def known(*operators: Operator) -> list[Any]:
@@ -400,10 +430,10 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
     with nullcontext(base) if base is not None else Base(database_path()) as opened:
         known = opened.targets()
         chosen = resolve(targets, known)
-        subjects, by_path = _subjects(model, opened)
+        plan = _plan(model, opened)
         measured = opened.versions()
-        judge = _Judge(opened, known, subjects, {name: answering(name, known, measured) for name in chosen})
-        reports = tuple(_target(model, known, name, subjects, by_path, judge, opened) for name in chosen)
+        judge = _Judge(opened, known, plan.subjects, {name: answering(name, known, measured) for name in chosen})
+        reports = tuple(_target(known, name, plan, judge, opened) for name in chosen)
     operators = Counter(f"{n.domain}:{n.op_type}" if n.domain else n.op_type for n in model.nodes)
     about = ModelInfo(
         model.name, model.sha256, model.ir_version, dict(model.opsets), len(model.nodes), len(model.main.nodes),
@@ -412,17 +442,13 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
     return Report(SCHEMA_VERSION, about, reports)
 
 
-def _target(
-    model: Model, known: Mapping[str, Target], name: str, subjects: Sequence[_Subject], by_path: Mapping[str, _Subject], judge: _Judge, base: Base
-) -> TargetReport:
+def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, base: Base) -> TargetReport:
     asked = judge.asked[name]
     about = known[asked.target]
-    judged = {id(s): judge(s, name) for s in subjects}
-    kin = {id(s): [judge(s, r) for r in about.related if r in known] for s in subjects}
-    details = base.details({(j.prediction.probe, j.target) for j in judged.values() if j.prediction.probe})
-    finished: dict[int, NodeFinding] = {}
-    for subject in subjects:
-        one = judged[id(subject)]
+    judged = [judge(s, name) for s in plan.subjects]
+    details = base.details({(j.prediction.probe, j.target) for j in judged if j.prediction.probe})
+    finished: list[tuple[Any, ...]] = []  # what a NodeFinding holds after name and path, by subject
+    for subject, one in zip(plan.subjects, judged, strict=True):
         found = one.prediction
         cited: tuple[Cited, ...] = ()
         stage = _stage_of(one, about)
@@ -436,32 +462,29 @@ def _target(
             cited = (Cited("claimed", one.claim_target, table.newest, table.source, one.claim.status, text, table.last_run),)
         if one.slow is not None:
             cited = (one.slow, *cited)
-        related = tuple(
-            Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin[id(subject)]
-        )
+        kin = (judge(subject, r) for r in about.related if r in known)
+        related = tuple(Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin)
         needs_help = found.verdict not in ("works", "slow", "unknown")
         domain, op_type = subject.operator
-        finished[id(subject)] = NodeFinding(
-            "", "", op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited,
-            _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else (), related,
-        )  # fmt: skip
+        advice = _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else ()
+        finished.append((op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited, advice, related))
     inner: dict[str, list[Verdict]] = {}
     nodes: list[NodeFinding] = []
-    for node in reversed(model.nodes):  # bodies come after the node that holds them
-        finding = replace(finished[id(by_path[node.path])], name=str(node.proto.name), path=node.path)
-        body = inner.get(node.path)
-        if body and schema(node.domain, node.op_type, node.scope.opsets.get(node.domain, 1)) is None:
+    for number, label, path, holder in plan.rows:
+        finding = NodeFinding(label, path, *finished[number])
+        if path in plan.calls:
+            body = inner[path]
             reason = f"a function of the model: its verdict is the worst of its {len(body)} nodes"
-            finding = replace(finding, verdict=worst(body), confidence="inferred", stage=None, reason=reason, evidence=(), workarounds=(), related=())
-        inner.setdefault(node.holder, []).append(finding.verdict)
+            finding = NodeFinding(label, path, finding.op_type, finding.domain, worst(body), "inferred", None, reason, finding.pattern, (), (), ())
+        if holder:
+            inner.setdefault(holder, []).append(finding.verdict)
         nodes.append(finding)
     nodes.reverse()
-    verdicts = {n.path: n.verdict for n in nodes}
-    counts = Counter(verdicts.values())
+    verdicts = [n.verdict for n in nodes]
+    counts = Counter(verdicts)
     tally: dict[str, int] = {v: counts.get(v, 0) for v in VERDICTS}
-    return TargetReport(
-        name, worst(verdicts.values()), _kind(about), asked.version, asked.versions, tally, _partitions(model, verdicts), tuple(nodes)
-    )
+    pieces = _partitions(plan.feeders, [v in ("works", "slow") for v in verdicts[: len(plan.feeders)]])
+    return TargetReport(name, worst(counts), _kind(about), asked.version, asked.versions, tally, pieces, tuple(nodes))
 
 
 def schema_text() -> str:

@@ -1,7 +1,7 @@
 """The command line. Each command is a few lines around one module; heavy imports happen inside, so that `check` starts fast."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,8 +63,9 @@ def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None
     counted = [v.strip() for v in fail_on.split(",")]
     if wrong := [v for v in counted if v not in VERDICTS]:
         fail(f"--fail-on {wrong[0]!r} is no verdict: choose from {', '.join(VERDICTS)}")
-    writers: dict[str, Callable[[Any], str]] = {
-        "json": report.to_json, "markdown": report.to_markdown, "html": report.to_html, "sarif": lambda r: report.to_sarif(r, model.as_posix()),
+    writers: dict[str, Callable[[Any], Iterable[str]]] = {
+        "json": report.json_pieces, "markdown": lambda r: [report.to_markdown(r)], "html": lambda r: [report.to_html(r)],
+        "sarif": lambda r: [report.to_sarif(r, model.as_posix())],
     }  # fmt: skip
     if style not in ("text", *writers):
         fail(f"--format {style!r} is unknown: choose text, {', '.join(writers)}")
@@ -81,7 +82,8 @@ def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None
     elif style == "text":
         report.print_text(found)
     else:
-        print(writers[style](found))
+        sys.stdout.writelines(writers[style](found))
+        print()
     raise SystemExit(int(any(t.counts[v] for t in found.targets for v in counted)))
 
 
@@ -248,13 +250,14 @@ def coverage(style: str) -> None:
 @click.option("--out", "-o", type=FILE, default=Path("probe.onnx"), show_default=True, help="Where to write the model.")
 def repro(probe: str, out: Path) -> None:
     """Write the minimal ONNX model of PROBE (an id, as a report cites it)."""
-    from opcompat.store import Base, database_path
+    from opcompat import store
 
-    with Base(database_path()) as base:
+    with store.Base(store.database_path()) as base:
         model = base.model(probe)
     if model is None:
         fail(f"no probe is called {probe!r}: reports and the site show the ids")
-    out.write_bytes(model)
+    with store.replacing(out) as part:
+        part.write_bytes(model)
     print(out)
 
 
@@ -271,7 +274,10 @@ def serve(port: int, host: str) -> None:
 def main() -> None:
     """Run the command line; what a user can mend is one sentence on stderr and exit code 2."""
     try:
-        app(standalone_mode=False)
+        try:
+            app(standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # a full disk is noticed here, not when Python ends
     except SystemExit:
         raise
     except BrokenPipeError:
@@ -296,7 +302,7 @@ def _sentence(error: Exception) -> str | None:
     if type(error).__module__.startswith("opcompat.") and type(error).__name__.endswith("Error"):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}"
+        return f"{error.filename or 'a file could not be written'}: {error.strerror or error}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{error.name} is not installed: pip install 'opcompat[probe,site]'"
     return None

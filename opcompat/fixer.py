@@ -9,12 +9,12 @@ import onnx
 from opcompat import env
 from opcompat.checker import NodeFinding, Report, check
 from opcompat.compare import Judgement, is_quantised, judge
-from opcompat.model import DTYPES, ModelError, read
+from opcompat.model import DTYPES, read
 from opcompat.oracle import ORACLES
 from opcompat.probe import Array, Probe, data
 from opcompat.runner import Target
 from opcompat.runtimes import all_runtimes
-from opcompat.store import Base, database_path
+from opcompat.store import Base, database_path, replacing
 from opcompat.workarounds import Refused, all_workarounds
 from opcompat.workarounds._edit import shapes
 
@@ -135,9 +135,8 @@ def fix(path: Path, out: Path, targets: Sequence[str]) -> Iterator[str]:
 
 
 def _save(proto: Any, out: Path) -> None:
-    try:
-        onnx.save(proto, out)
-    except OSError as error:
-        raise ModelError(f"{out} cannot be written: {error.strerror}") from None
-    except ValueError:  # over protobuf's 2 GB
-        onnx.save(proto, out, save_as_external_data=True, location=f"{out.name}.data")
+    with replacing(out) as part:
+        try:
+            onnx.save(proto, part)
+        except ValueError:  # over protobuf's 2 GB
+            onnx.save(proto, part, save_as_external_data=True, location=f"{out.name}.data")

@@ -5,8 +5,11 @@ Wire format: https://protobuf.dev/programming-guides/encoding/
 """
 
 import mmap
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ KEEP_TENSOR_BYTES = 4096
 """Tensors up to this size keep their values: axes, shapes and scales decide support; weights do not."""
 MAX_FILE_BYTES = 64 << 30
 MAX_NODES = 1_000_000
+MAX_FIELDS = 5_000_000
+"""Protobuf fields looked at while skimming, and with that time and memory: a graph of MAX_NODES has three million."""
 MAX_INFERENCE_NODES = 200_000
-MAX_FUNCTION_NODES = 50_000
+MAX_FUNCTION_NODES = 20_000
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "float16",
@@ -28,7 +33,11 @@ DTYPES = {
 
 
 class ModelError(Exception):
-    """The model cannot be checked; the text is one sentence for the user."""
+    """The model cannot be checked; the text is one sentence for the user, whatever names the model put into it."""
+
+    def __init__(self, text: str):
+        text = re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", text)
+        super().__init__(text if len(text) < 800 else f"{text[:400]} ... {text[-300:]}")
 
 
 @dataclass(frozen=True)
@@ -41,35 +50,45 @@ class Value:
     tensor: Any = None
 
 
-@dataclass(frozen=True)
+_UNKNOWN = Value()
+
+
+@dataclass(eq=False, slots=True)
 class Node:
-    """One node with the scope it lives in; path names it uniquely inside the model, holder is the path of the node whose body it is in."""
+    """One node with the scope it lives in; path names it uniquely inside the model, holder is the path of the node whose body it is in.
+
+    What is asked of every node is copied out of its NodeProto, where each look costs ten times as much.
+    """
 
     proto: Any
     path: str
     scope: "Scope"
     holder: str = ""
+    op_type: str = field(init=False)
+    domain: str = field(init=False)
+    input: tuple[str, ...] = field(init=False)
+    output: tuple[str, ...] = field(init=False)
+    attribute: Any = field(init=False)
 
-    @property
-    def domain(self) -> str:
-        return "" if self.proto.domain == "ai.onnx" else str(self.proto.domain)
-
-    @property
-    def op_type(self) -> str:
-        return str(self.proto.op_type)
+    def __post_init__(self) -> None:
+        proto = self.proto
+        self.op_type, self.input, self.output = proto.op_type, tuple(proto.input), tuple(proto.output)
+        self.attribute = proto.attribute
+        self.domain = "" if proto.domain == "ai.onnx" else proto.domain
 
 
-@dataclass
+@dataclass(eq=False)
 class Scope:
     """One graph or function body: its values, producers and consumers, and the scope around it."""
 
     opsets: Mapping[str, int]
     values: dict[str, Value]
     outer: "Scope | None" = None
-    producer: dict[str, Any] = field(default_factory=dict)
-    consumers: dict[str, list[Any]] = field(default_factory=dict)
+    producer: dict[str, Node] = field(default_factory=dict)
+    consumers: dict[str, list[Node]] = field(default_factory=dict)
     outputs: frozenset[str] = frozenset()
     nodes: list[Node] = field(default_factory=list)
+    by_type: dict[str, list[Node]] = field(default_factory=dict)
 
     def value(self, name: str) -> Value:
         scope: Scope | None = self
@@ -77,7 +96,7 @@ class Scope:
             if name in scope.values:
                 return scope.values[name]
             scope = scope.outer
-        return Value()
+        return _UNKNOWN
 
     def defines(self, name: str) -> bool:
         return name in self.values or (self.outer is not None and self.outer.defines(name))
@@ -136,8 +155,8 @@ def _encode(value: int) -> bytes:
     return bytes(out)
 
 
-def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], depth: int = 0) -> int:
-    """Append the slices of data[at:end] that remain without large tensors to out; return their total length in bytes."""
+def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], fields: Iterator[int], depth: int = 0) -> int:
+    """Append the slices of data[at:end] that remain without large tensors to out; return their total length in bytes. `fields` counts them."""
     if depth > 100:
         raise ModelError("nested more than 100 messages deep")
     inside, total, kept_from, cut = _INSIDE[message], 0, at, False
@@ -155,6 +174,10 @@ def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], dep
         else:
             key, at = _varint(data, at, end)
         number, wire = key >> 3, key & 7
+        if not number:
+            raise ModelError(f"damaged at byte {start}")
+        if next(fields) > MAX_FIELDS:
+            raise ModelError(f"more than {MAX_FIELDS:,} fields: too large to check")
         if wire == 2:
             length, at = _varint(data, at, end)
             after = at + length
@@ -167,7 +190,7 @@ def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], dep
                 elif number in inside:
                     total += keep(start)
                     pieces: list[Any] = []
-                    size = _skim(data, at, after, inside[number], pieces, depth + 1)
+                    size = _skim(data, at, after, inside[number], pieces, fields, depth + 1)
                     head = _encode(key) + _encode(size)
                     out.append(head)
                     out.extend(pieces)
@@ -192,7 +215,7 @@ def _skim(data: memoryview, at: int, end: int, message: str, out: list[Any], dep
 def _parse(data: memoryview) -> Any:
     """Return the ModelProto of serialized data, without its large tensors."""
     pieces: list[Any] = []
-    _skim(data, 0, len(data), "Model", pieces)
+    _skim(data, 0, len(data), "Model", pieces, count())
     try:
         return pb.ModelProto.FromString(b"".join(pieces))
     except Exception as error:  # protobuf raises its own DecodeError, whose home moves between releases
@@ -269,10 +292,14 @@ def _check_external(proto: Any, path: Path) -> None:
         if not location or "\0" in location or Path(location).is_absolute() or location[0] in "/\\" or ":" in location[:2]:
             raise ModelError(f"{what} name the external file {location!r}, which must be a relative path")
         if location not in sizes:
-            file = (folder / location).resolve()
+            try:
+                file = (folder / location).resolve()
+                present = file.is_file()
+            except (OSError, RuntimeError):  # too long a name, a link that leads to itself
+                raise ModelError(f"{what} name the external file {location[:80]!r}, which cannot be opened") from None
             if not file.is_relative_to(folder):
                 raise ModelError(f"{what} lie outside the model's folder ({location!r}): move them beside the model")
-            if not file.is_file():
+            if not present:
                 raise ModelError(f"{what} are in {location!r}, which is missing: copy it beside the model")
             sizes[location] = file.stat().st_size
         try:
@@ -288,13 +315,17 @@ def _check_external(proto: Any, path: Path) -> None:
 
 def _text(*names: Any) -> None:
     """Refuse names that are not text: protobuf hands out strings that are no UTF-8 as bytes."""
-    for name in names:
-        if not isinstance(name, str):
-            raise ModelError(f"a name in it is not UTF-8 text ({name[:40]!r})")
+    try:
+        "".join(names)
+    except TypeError:
+        wrong = next(n for n in names if not isinstance(n, str))
+        raise ModelError(f"a name in it is not UTF-8 text ({wrong[:40]!r})") from None
 
 
-def _type(value_type: Any) -> Value:
-    """Return the Value a TypeProto describes; optional and sequence types keep their kind as dtype."""
+@lru_cache(maxsize=4096)
+def _value(serialized: bytes) -> Value:
+    """Return the Value a serialized TypeProto describes; optional and sequence types keep their kind as dtype. Models repeat few types often."""
+    value_type = pb.TypeProto.FromString(serialized)
     kind = value_type.WhichOneof("value")
     if kind == "tensor_type":
         tensor = value_type.tensor_type
@@ -325,6 +356,8 @@ def _label(node: Any, index: int, used: set[str]) -> str:
     label = str(node.name)
     if not label or label in used:
         label = f"{label or node.op_type}#{index}"
+        while label in used:
+            label += "'"
     used.add(label)
     return label
 
@@ -344,35 +377,39 @@ class _Walk:
         _text(*(v.name for part in (graph.input, graph.output, graph.value_info, graph.initializer) for v in part))
         scope = Scope(opsets, {}, outer)
         scope.outputs = frozenset(o.name for o in graph.output)
-        typed = {v.name: _type(v.type) for v in [*graph.value_info, *graph.output]}
+        typed = {v.name: _value(v.type.SerializeToString()) for v in [*graph.value_info, *graph.output]}
         for value in graph.input:
-            scope.values[value.name] = (inputs or {}).get(value.name) or _type(value.type)
+            scope.values[value.name] = (inputs or {}).get(value.name) or _value(value.type.SerializeToString())
         for tensor in graph.initializer:
             scope.values[tensor.name] = _constant(tensor)
         for sparse in graph.sparse_initializer:
             scope.values[sparse.values.name] = Value(DTYPES.get(sparse.values.data_type, "unknown"), tuple(sparse.dims), True)
         labels: set[str] = set()
         for index, proto in enumerate(graph.node):
-            _text(proto.name, proto.op_type, proto.domain, *proto.input, *proto.output, *(a.name for a in proto.attribute))
-            node = Node(proto, path + _label(proto, index, labels), scope, holder)
-            for name in proto.input:
-                if name and not scope.defines(name):
+            node = Node(proto, "", scope, holder)
+            _text(proto.name, node.op_type, node.domain, *node.input, *node.output, *[a.name for a in node.attribute])
+            node.path = path + _label(proto, index, labels)
+            for name in filter(None, node.input):
+                if name not in scope.values and not scope.defines(name):
                     later = any(name in n.output for n in graph.node)
                     why = "which only a later node makes: the graph has a cycle or is not sorted" if later else "which nothing makes"
-                    raise ModelError(f"node {node.path!r} ({proto.op_type}) reads {name!r}, {why}")
-                scope.consumers.setdefault(name, []).append(proto)
-            constant = _constant_node(proto) if proto.op_type == "Constant" else None
-            for name in proto.output:
-                scope.values[name] = constant or typed.get(name, Value())
-                scope.producer[name] = proto
+                    raise ModelError(f"node {node.path!r} ({node.op_type}) reads {name!r}, {why}")
+                scope.consumers.setdefault(name, []).append(node)
+            constant = _constant_node(proto) if node.op_type == "Constant" else None
+            for name in filter(None, node.output):
+                scope.values[name] = constant or typed.get(name, _UNKNOWN)
+                scope.producer[name] = node
             scope.nodes.append(node)
+            scope.by_type.setdefault(node.op_type, []).append(node)
             self.out.append(node)
-            for attribute in proto.attribute:
+            for attribute in node.attribute:
+                if attribute.type not in (5, 10):
+                    continue
                 for number, inner in enumerate([attribute.g] if attribute.type == 5 else attribute.graphs):
                     tag = attribute.name + (f"[{number}]" if attribute.graphs else "")
                     self.bodies.append((node, f"{node.path}.{tag}/", inner))
-            if (node.domain, proto.op_type) in self.functions:
-                self.bodies.append((node, f"{node.path}/", self.functions[node.domain, proto.op_type]))
+            if (node.domain, node.op_type) in self.functions:
+                self.bodies.append((node, f"{node.path}/", self.functions[node.domain, node.op_type]))
         if len(self.out) > MAX_NODES:
             raise ModelError(f"more than {MAX_NODES} nodes: too large to check")
         return scope

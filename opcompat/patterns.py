@@ -1,6 +1,6 @@
 """Find a pattern probe's graph inside a user's graph: same operators, wiring and scalar constants; sizes and other constants are free."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ TAKES_AXES = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "Squeeze", "Unsq
 """Operators whose second input says what they do, not how large things are."""
 COMMUTATIVE = frozenset({"Add", "Mul", "Sum", "Max", "Min"})
 Bound = dict[str, str]
-Covered = dict[int, None]
+Covered = tuple[Node, ...]
 Ways = Iterator[tuple[Bound, Covered]]
-"""Every way to continue: template value -> user value, and the user's nodes used so far (by id, in order)."""
+"""Every way to continue: template value -> user value, and the user's nodes used so far."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Template:
     name: str
     scope: Scope
     root: str
-    inputs: frozenset[str]
+    inputs: tuple[str, ...]
     key: tuple[Any, ...]
 
     @property
@@ -51,7 +51,7 @@ def templates(patterns: Sequence[tuple[str, bytes]], operators: frozenset[str]) 
             continue
         scope = of_proto(proto, name, "-", infer=False).main
         key = (name, *((n.op_type, tuple(_kind(scope, i) for i in n.input)) for n in proto.graph.node))
-        found.setdefault(key, Template(name, scope, proto.graph.output[0].name, frozenset(i.name for i in proto.graph.input), key))
+        found.setdefault(key, Template(name, scope, proto.graph.output[0].name, tuple(i.name for i in proto.graph.input), key))
     return sorted(found.values(), key=lambda t: (-len(t.scope.nodes), t.name))
 
 
@@ -65,36 +65,40 @@ def _scalar(value: Value) -> float | None:
     return round(float(numbers[0]), 4) if numbers and len(numbers) == 1 else None
 
 
-def matches(template: Template, scope: Scope, taken: frozenset[str] = frozenset()) -> Iterator[Match]:
-    """Yield the places in one graph where the template occurs and covers no node in `taken` (paths); places never overlap."""
-    nodes = {id(n.proto): n for n in scope.nodes}
+def matches(template: Template, scope: Scope, taken: Set[Node] = frozenset()) -> Iterator[Match]:
+    """Yield the places in one graph where the template occurs and covers no node in `taken`; places never overlap."""
     root = template.scope.producer[template.root]
-    used: set[str] = set(taken)
-    for node in scope.nodes:
-        if node.op_type != root.op_type or node.path in used:
+    around = _makers(template.scope, root)
+    used: set[Node] = set(taken)
+    for node in scope.by_type.get(root.op_type, ()):
+        if node in used or not around <= _makers(scope, node):
             continue
-        for bound, covered in _node(template, root, scope, node.proto, {}, {}):
-            group = tuple(nodes[key] for key in covered)
-            if any(n.path in used for n in group) or not _closed(scope, group, node):
+        for bound, group in _node(template, root, scope, node, {}, ()):
+            if any(n in used for n in group) or not _closed(scope, group, node):
                 continue
-            used.update(n.path for n in group)
-            first = next(iter(template.inputs & bound.keys()), "")
+            used.update(group)
+            first = next((i for i in template.inputs if i in bound), "")
             yield Match(template.name, group, scope.value(bound.get(first, "")), tuple(template.scope.nodes))
             break
 
 
 def _closed(scope: Scope, group: Sequence[Node], root: Node) -> bool:
     """Say whether nothing outside the group reads its inner values: else no runtime may fuse it."""
-    inside = {id(n.proto) for n in group}
-    inner = [o for n in group if n is not root for o in n.proto.output]
-    return not any(o in scope.outputs or any(id(r) not in inside for r in scope.consumers.get(o, [])) for o in inner)
+    inner = [o for n in group if n is not root for o in n.output]
+    return not any(o in scope.outputs or any(r not in group for r in scope.consumers.get(o, [])) for o in inner)
 
 
-def _attributes(proto: Any) -> Mapping[str, Any]:
-    return {a.name: (a.i, a.s, tuple(a.ints), round(a.f, 4)) for a in proto.attribute if a.type in (1, 2, 3, 7)}
+def _makers(scope: Scope, node: Node) -> set[str]:
+    """Return the operators, other than Constant, that feed a node: what a pattern's node lacks of them cannot match it."""
+    found = {m.op_type for m in map(scope.producer.get, node.input) if m is not None}
+    return found - {"Constant"}
 
 
-def _node(template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound, covered: Covered) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _attributes(node: Node) -> Mapping[str, Any]:
+    return {a.name: (a.i, a.s, tuple(a.ints), round(a.f, 4)) for a in node.attribute if a.type in (1, 2, 3, 7)} if node.attribute else {}
+
+
+def _node(template: Template, mine: Node, scope: Scope, theirs: Node, bound: Bound, covered: Covered) -> Ways:
     if mine.op_type != theirs.op_type or mine.domain != theirs.domain or len(mine.input) != len(theirs.input):
         return
     if _attributes(mine) != _attributes(theirs):
@@ -107,12 +111,12 @@ def _node(template: Template, mine: Any, scope: Scope, theirs: Any, bound: Bound
     if mine.op_type in COMMUTATIVE and len(mine.input) == 2:
         orders.append(orders[0][::-1])
     for order in orders:
-        yield from _inputs(template, list(zip(mine.input, order, strict=True)), scope, bound, {**covered, id(theirs): None})
+        yield from _inputs(
+            template, list(zip(mine.input, order, strict=True)), scope, bound, (*covered, theirs) if theirs not in covered else covered
+        )
 
 
-def _inputs(
-    template: Template, pairs: list[tuple[str, str]], scope: Scope, bound: Bound, covered: Covered
-) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _inputs(template: Template, pairs: list[tuple[str, str]], scope: Scope, bound: Bound, covered: Covered) -> Ways:
     if not pairs:
         yield bound, covered
         return
@@ -121,7 +125,7 @@ def _inputs(
         yield from _inputs(template, rest, scope, next_bound, next_covered)
 
 
-def _value(template: Template, mine: str, scope: Scope, theirs: str, bound: Bound, covered: Covered) -> Iterator[tuple[Bound, dict[int, None]]]:
+def _value(template: Template, mine: str, scope: Scope, theirs: str, bound: Bound, covered: Covered) -> Ways:
     if bound.get(mine, theirs) != theirs:
         return
     if mine in bound or not mine:

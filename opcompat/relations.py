@@ -28,22 +28,21 @@ class View:
     def __init__(self, node: Node, opset: int) -> None:
         self.node, self.opset, self.facts = node, opset, Facts()
         self.key = (node.domain, node.op_type, opset)
-        proto = node.proto
-        given = {a.name: attribute_value(a) for a in proto.attribute}
+        given = {a.name: attribute_value(a) for a in node.attribute}
         self.given = set(given)
         self.attributes: dict[str, Any] = {**defaults(*self.key), **given}
         self.inputs: dict[str, Value] = {}
         self.variadic: list[Value] = []
         self.types: dict[str, str] = {}
         self.formals = formals(*self.key)
-        for index, name in enumerate(proto.input):
+        for index, name in enumerate(node.input):
             formal = self.formals[min(index, len(self.formals) - 1)] if self.formals else Formal(f"in{index}", f"in{index}", True, False)
             if formal.variadic:
                 self.variadic.append(node.scope.value(name))
             elif name:
                 self.inputs[formal.name] = node.scope.value(name)
                 self.types[formal.name] = formal.type_name
-        outputs = [node.scope.value(o) for o in proto.output if o]
+        outputs = [node.scope.value(o) for o in node.output if o]
         self.output = outputs[0] if outputs else Value()
 
     def rank(self, formal: str) -> int | None:
@@ -374,12 +373,14 @@ def _quantize(view: View) -> None:
 
 def _in_island(node: Node) -> bool:
     """Say whether a Q feeds only DQs, or a DQ takes from a Q or a constant and feeds other operators: runtimes then see one quantised operator."""
-    scope, proto = node.scope, node.proto
-    readers = scope.consumers.get(proto.output[0], [])
-    if proto.op_type == "QuantizeLinear":
+    scope = node.scope
+    if node.op_type == "QuantizeLinear":
+        readers = scope.consumers.get(node.output[0], []) if node.output else []
         return bool(readers) and all(r.op_type == "DequantizeLinear" for r in readers)
-    maker = scope.producer.get(proto.input[0])
-    return scope.value(proto.input[0]).const or (maker is not None and maker.op_type == "QuantizeLinear")
+    if not node.input:
+        return False
+    maker = scope.producer.get(node.input[0])
+    return scope.value(node.input[0]).const or (maker is not None and maker.op_type == "QuantizeLinear")
 
 
 @relation("NonMaxSuppression")
@@ -418,7 +419,7 @@ def _split(view: View) -> None:
     if "split" in view.attributes:
         (sizes,) = view.take("split")
     view.facts["equal parts"] = sizes is None or len(set(sizes)) == 1
-    view.facts["outputs"] = len(view.node.proto.output)
+    view.facts["outputs"] = len(view.node.output)
 
 
 @relation("LSTM", "GRU", "RNN")
@@ -426,7 +427,7 @@ def _recurrent(view: View) -> None:
     activations, _, _, clip, _ = view.take("activations", "activation_alpha", "activation_beta", "clip", "hidden_size")
     view.facts["activations"] = " ".join(activations) if activations else "default"
     view.facts["clip"] = clip is not None
-    view.facts["outputs used"] = " ".join(f"{n}" for n, o in zip(("Y", "Y_h", "Y_c"), view.node.proto.output, strict=False) if o)
+    view.facts["outputs used"] = " ".join(f"{n}" for n, o in zip(("Y", "Y_h", "Y_c"), view.node.output, strict=False) if o)
 
 
 @relation("CumSum", "CumProd")

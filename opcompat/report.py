@@ -2,8 +2,9 @@
 
 import html
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opcompat.checker import SEVERITY, Advice, Cited, NodeFinding, Report, TargetReport
@@ -130,7 +131,12 @@ def _rows(problem: Problem) -> list[tuple[str, str]]:
     for w in problem.workarounds.values():
         how = ("opcompat fix can apply it" + (f"; {w.proof}" if w.proof else "")) if w.executable else w.kind
         rows.append(("try", f"{w.title} [{how}]: {w.advice} Source: {w.source}"))
-    return rows
+    return [(label, _visible(text)) for label, text in rows]
+
+
+def _visible(text: str) -> str:
+    """Replace control characters: names come from the model, and a terminal would obey them."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 def _heading(problem: Problem) -> str:
@@ -139,7 +145,7 @@ def _heading(problem: Problem) -> str:
     more = f" and {len(problem.operators) - SHOWN_NODES} more operators" if len(problem.operators) > SHOWN_NODES else ""
     verb = ("are said to work" if several else "is said to work") if problem.doubted else _VERBS[problem.verdict][several]
     doubt = ", but measured kindred targets refuse it" if problem.doubted else ""
-    return f"{', '.join(problem.operators[:SHOWN_NODES])}{more} {verb} on {', '.join(_shorten(problem.targets))}{doubt}{count}"
+    return _visible(f"{', '.join(problem.operators[:SHOWN_NODES])}{more} {verb} on {', '.join(_shorten(problem.targets))}{doubt}{count}")
 
 
 def _shorten(targets: Sequence[str]) -> list[str]:
@@ -156,9 +162,8 @@ _COLUMNS: tuple[Verdict, ...] = ("works", "slow", "falls_back", "breaks", "unkno
 
 def _summary(target: TargetReport) -> list[str]:
     pieces = target.partitions["supported"] + target.partitions["unsupported"]
-    return [
-        f"{SIGNS[target.verdict]} {target.target}", *(str(target.counts[v]) for v in _COLUMNS), str(pieces), target.evidence, first_offenders(target)
-    ]  # fmt: skip
+    counts = (str(target.counts[v]) for v in _COLUMNS)
+    return [f"{SIGNS[target.verdict]} {target.target}", *counts, str(pieces), target.evidence, _visible(first_offenders(target))]
 
 
 _HEADINGS = ["target", "works", "slow", "back", "breaks", "unknown", "pieces", "evidence", "first"]
@@ -166,7 +171,7 @@ _HEADINGS = ["target", "works", "slow", "back", "breaks", "unknown", "pieces", "
 
 def _title(report: Report) -> str:
     opsets = ", ".join(f"{d or 'ai.onnx'} {v}" for d, v in report.model.opsets.items())
-    return f"{report.model.name}: {report.model.nodes} nodes, IR {report.model.ir_version}, {opsets}"
+    return _visible(f"{report.model.name}: {report.model.nodes} nodes, IR {report.model.ir_version}, {opsets}")
 
 
 def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
@@ -222,8 +227,8 @@ def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, A
 
     console = Console(highlight=False)
     finding = found[0][1]
-    console.print(Text(f"{finding.path}: {finding.op_type}", "bold"))
-    console.print(Text("facts: " + ", ".join(f"{k} = {v}" for k, v in facts.items()), "dim"))
+    console.print(Text(_visible(f"{finding.path}: {finding.op_type}"), "bold"))
+    console.print(Text(_visible("facts: " + ", ".join(f"{k} = {v}" for k, v in facts.items())), "dim"))
     for target, node in found:
         console.print(Text(f"{SIGNS[node.verdict]} {target}: {WORDS[node.verdict]}", STYLES[node.verdict]))
         for label, text in _rows(Problem(node, [target], {node.path: None}, [operator_of(node)], {w.name: w for w in node.workarounds}))[1:]:
@@ -233,8 +238,29 @@ def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, A
 # ---- formats for files -----------------------------------------------------------------------------------------------------------------
 
 
+def json_pieces(report: Report) -> Iterator[str]:
+    """Yield the report as JSON, piece by piece: for 100,000 nodes on 20 targets it is over a gigabyte. What findings share is encoded once."""
+
+    def encode(value: Any) -> str:
+        return json.dumps(value, default=vars, ensure_ascii=False)
+
+    kept: dict[tuple[int, ...], str] = {}
+    head = encode(replace(report, targets=()))
+    yield head.removesuffix("]}")
+    for number, target in enumerate(report.targets):
+        yield (", " if number else "") + encode(replace(target, nodes=())).removesuffix("]}")
+        for index, node in enumerate(target.nodes):
+            own, shared = {"name": node.name, "path": node.path}, {k: v for k, v in vars(node).items() if k not in ("name", "path")}
+            key = tuple(map(id, shared.values()))  # the report keeps them alive
+            if key not in kept:
+                kept[key] = encode(shared)[1:]
+            yield f"{', ' if index else ''}{encode(own)[:-1]}, {kept[key]}"
+        yield "]}"
+    yield "]}"
+
+
 def to_json(report: Report) -> str:
-    return json.dumps(asdict(report), ensure_ascii=False)
+    return "".join(json_pieces(report))
 
 
 def to_markdown(report: Report) -> str:

@@ -52,7 +52,7 @@ def signature(node: Node) -> Facts:
             facts[f"{formal.name}.present"] = formal.name in view.inputs
     for name, value in view.inputs.items():
         _tensor_facts(facts, name, view.types[name], value)
-    used = sum(1 for o in node.proto.output if o)
+    used = sum(1 for o in node.output if o)
     if used > 1:
         facts["outputs"] = used
     if (rule := RELATIONS.get(node.op_type)) and node.domain in ("", "com.microsoft"):
@@ -68,7 +68,7 @@ def signature(node: Node) -> Facts:
 def _attribute_facts(view: View) -> None:
     """Turn the attributes that no relation took into facts: floats count only as default or other, lists by their length."""
     usual = defaults(*view.key)
-    for attribute in view.node.proto.attribute:
+    for attribute in view.node.attribute:
         if attribute.type == TENSOR:
             view.facts[f"{attribute.name}.dtype"] = DTYPES.get(attribute.t.data_type, "unknown")
             view.facts[f"{attribute.name}.rank"] = len(attribute.t.dims)
@@ -101,31 +101,31 @@ def _attribute_facts(view: View) -> None:
 
 def _quantised(node: Node) -> str:
     """Say whether the node sits in a QDQ island: `none`, or the stored dtype of its first dequantised input (`open` without a Q after it)."""
-    scope, proto = node.scope, node.proto
+    scope = node.scope
     stored = ""
-    for name in proto.input:
+    for name in node.input:
         maker = scope.producer.get(name)
         if maker is not None and maker.op_type == "DequantizeLinear" and maker.input:
             stored = scope.value(maker.input[0]).dtype
             break
     if not stored:
         return "none"
-    readers = [r for o in proto.output for r in scope.consumers.get(o, [])]
+    readers = [r for o in node.output for r in scope.consumers.get(o, [])]
     closed = bool(readers) and all(r.op_type == "QuantizeLinear" for r in readers)
     return stored if closed else f"{stored} open"
 
 
 def _weights_quantised(node: Node) -> str:
     """Say how finely the stored constant behind the second input is scaled; empty where there is none."""
-    maker = node.scope.producer.get(node.proto.input[1]) if len(node.proto.input) > 1 else None
-    if maker is None or maker.op_type != "DequantizeLinear" or not node.scope.value(maker.input[0]).const:
+    maker = node.scope.producer.get(node.input[1]) if len(node.input) > 1 else None
+    if maker is None or maker.op_type != "DequantizeLinear" or len(maker.input) < 2 or not node.scope.value(maker.input[0]).const:
         return ""
     shape = node.scope.value(maker.input[1]).shape
     return "" if shape is None else "per tensor" if shape in ((), (1,)) else "per channel" if len(shape) == 1 else "per block"
 
 
 def _spelled(node: Node) -> str:
-    given = {a.name: attribute_value(a) for a in node.proto.attribute}
+    given = {a.name: attribute_value(a) for a in node.attribute}
     texts = [
         f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in sorted(given.items()) if not isinstance(v, float) and v is not None
     ]

@@ -65,6 +65,22 @@ def timings_folder(runs: Path) -> Path:
     return runs / "timings"
 
 
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Yield a file to write that becomes `out` when all went well; an older `out` is kept otherwise. Raises StoreError where the disk refuses it."""
+    if out.exists() and not out.is_file():
+        raise StoreError(f"{out} is not a regular file: choose another place to write to")
+    part = out.with_name(f"{out.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(out)
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 # ---- run files -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -122,9 +138,8 @@ class RunWriter:
         self.close()
         if self.path.exists():
             packed = self.path.with_name(self.path.name + ".gz")
-            temporary = packed.with_suffix(".part")
-            temporary.write_bytes(gzip.compress(self.path.read_bytes(), mtime=0))
-            temporary.replace(packed)
+            with replacing(packed) as part:
+                part.write_bytes(gzip.compress(self.path.read_bytes(), mtime=0))
             self.path.unlink()
 
     def __enter__(self) -> "RunWriter":
@@ -168,7 +183,9 @@ def read_run(path: Path, kind: type[Result] = Result) -> tuple[Run, list[Result]
 def read_runs(folder: Path, kind: type[Result] = Result) -> Iterator[tuple[Path, Run, list[Result]]]:
     """Yield every run of a folder, oldest first."""
     found = []
-    for path in sorted((*folder.glob("*/*.jsonl"), *folder.glob("*/*.jsonl.gz"))):
+    packed = {*folder.glob("*/*.jsonl.gz")}
+    loose = {p for p in folder.glob("*/*.jsonl") if p.with_name(f"{p.name}.gz") not in packed}  # killed between packing one and removing it
+    for path in sorted(packed | loose):
         if (read := read_run(path, kind)) is not None:
             found.append((read[0].started, path.name, path, *read))
     for _, _, path, run, results in sorted(found, key=lambda f: f[:2]):

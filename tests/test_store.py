@@ -1,5 +1,6 @@
 """Run files and compat.db: nothing finished is lost, equal input gives equal bytes, a bad database is one sentence."""
 
+import gzip
 import json
 import os
 import signal
@@ -122,6 +123,13 @@ def test_a_full_disk_is_one_sentence(conv_probes: list[Probe], tmp_path: Path, m
     monkeypatch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(StoreError, match="No space left"):
         record(tmp_path, "demo/npu", "1", [result(conv_probes[0])])
+
+
+def test_a_run_killed_while_it_was_packed_counts_once(conv_probes: list[Probe], tmp_path: Path) -> None:
+    path = record(tmp_path, "demo/npu", "1", [result(p) for p in conv_probes[:3]])
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    ((_, _, results),) = store.read_runs(tmp_path)
+    assert len(results) == 3
 
 
 def test_messages_fall_into_groups() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 Kind = Literal["substitute", "export option", "runtime option", "run elsewhere", "plugin", "quantise", "retrain"]
 Facts = dict[str, str | int | bool]
@@ -81,17 +82,18 @@ def facts_of(facts: Mapping[str, Any], nodes: Sequence[Any]) -> Facts:
     return found
 
 
+_behind: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""Scope -> its values whose size depends on data."""
+
+
 def _behind_data(node: Any) -> bool:
-    seen: set[str] = set()
-    todo = list(node.proto.input)
-    while todo:
-        maker = node.scope.producer.get(name := todo.pop())
-        if maker is not None and name not in seen:
-            if maker.op_type in DATA_DEPENDENT:
-                return True
-            todo += maker.input
-        seen.add(name)
-    return False
+    found = _behind.get(node.scope)
+    if found is None:
+        found = _behind[node.scope] = set()
+        for n in node.scope.nodes:  # in execution order
+            if n.op_type in DATA_DEPENDENT or not found.isdisjoint(n.input):
+                found.update(filter(None, n.output))
+    return not found.isdisjoint(node.input)
 
 
 def proof(tried: Sequence[Any], broken: Collection[str], facts: Mapping[str, Any], target: str) -> str | None:
