@@ -61,15 +61,19 @@ def main() -> None:
     parser.add_argument("--worst", type=int, default=10, help="how many slowdowns of each target to list")
     worst = parser.parse_args().worst
     known, found = {t.id: t for t in timing.load()}, recorded()
-    verdicts = table("timings with a limit: the latest run, and neighbouring runs of the same timing against each other", "target", "timed", "slow",
-                     "spread within a run: median", "95 %", "between runs: compared", "median", "95 %", "slow or not: flips")  # fmt: skip
+    verdicts = table(
+        "timings with a limit: the latest run, and neighbouring runs of the same timing against each other", "target", "timed", "slow",
+        "spread within a run: median", "95 %", "between runs: compared", "median", "95 %", "slow or not: flips", "said slow", "other run not below",
+    )  # fmt: skip
     for target in sorted({t for t, _ in found}):
         runs = {name: r for (t, name), r in found.items() if t == target and known[name].limit}
         spread = percent((r[-1].high - r[-1].low) / r[-1].middle for r in runs.values())
         pairs = [(a, b) for r in runs.values() for a, b in pairwise(r)]
         between = percent(exp(abs(log(b.middle / a.middle))) - 1 for a, b in pairs) if len(pairs) > 1 else ("", "")
         flips = sum(a.slow != b.slow for a, b in pairs)
-        verdicts.add_row(target, str(len(runs)), str(sum(r[-1].slow for r in runs.values())), *spread, str(len(pairs)), *between, str(flips))
+        said = [other.middle < known[name].limit for name, r in runs.items() for a, b in pairwise(r) for one, other in ((a, b), (b, a)) if one.slow]
+        counts = (str(len(runs)), str(sum(r[-1].slow for r in runs.values())))
+        verdicts.add_row(target, *counts, *spread, str(len(pairs)), *between, str(flips), str(len(said)), str(said.count(False)))
     console.print(verdicts)
     for target in sorted({t for t, _ in found}):
         listed = sorted((r[-1].middle / known[name].limit, name, r[-1]) for (t, name), r in found.items() if t == target and r[-1].slow)

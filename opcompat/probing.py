@@ -15,12 +15,12 @@ from opcompat import diff as differ
 from opcompat.checker import CheckError
 from opcompat.outcome import Result
 from opcompat.probe import Probe
-from opcompat.runtimes import measured_targets, select, version
+from opcompat.runtimes import is_timed, measured_targets, select, version
 
 
 def _chosen(patterns: Sequence[str], timings: bool = False) -> list[tuple[str, Any]]:
     """Return (target, class) for patterns; timings: only those whose times mean something."""
-    offered = [t for t, r in measured_targets().items() if not timings or hasattr(r, "opened")]
+    offered = [t for t, r in measured_targets().items() if not timings or is_timed(r)]
     chosen = [(t, r) for t, r in select(list(patterns)) if t in offered]
     if not chosen:
         raise CheckError(f"no {'timed' if timings else 'measured'} target matches {', '.join(patterns)}: there are {', '.join(offered)}")

@@ -12,7 +12,7 @@ import pytest
 
 from opcompat import campaign, env, probe, store, timing
 from opcompat.outcome import OWN_FAULT, Clocked, Result
-from opcompat.runtimes import all_runtimes, measured_targets
+from opcompat.runtimes import all_runtimes, is_timed, measured_targets
 
 pytestmark = pytest.mark.runtimes
 EVERY = 20
@@ -101,8 +101,8 @@ def test_a_version_that_does_not_exist_is_one_sentence(monkeypatch: pytest.Monke
 
 def test_every_timed_target_gives_ratios(tmp_path: Path) -> None:
     chosen = [t for t in timing.load(["activation"]) if t.op_type in ("Gelu", "Clip", "Pow")]
-    timed = [(target, r) for target, r in measured_targets().items() if hasattr(r, "opened")]
-    assert {"ort/cpu", "openvino/cpu", "opencv/cpu"} <= {target for target, _ in timed}
+    timed = [(target, r) for target, r in measured_targets().items() if is_timed(r)]
+    assert {"ort/cpu", "openvino/cpu", "opencv/cpu", "tflite/cpu"} <= {target for target, _ in timed}
     assert campaign.run(campaign.plan(timed, chosen, tmp_path), tmp_path, lambda *_: None, lambda *_: None) == {}
     for _, run, results in store.read_runs(tmp_path, Clocked):
         passed = [r for r in results if isinstance(r, Clocked) and r.outcome == "pass"]

@@ -32,6 +32,11 @@ def measured_targets() -> dict[str, Any]:
     return {target: c for c in all_runtimes().values() if not c.HIDDEN for target in c.TARGETS}
 
 
+def is_timed(runtime: Any) -> bool:
+    """Say whether a runtime's times mean something: its file opens models for that, and runs them itself."""
+    return hasattr(runtime, "opened") and getattr(runtime, "EVIDENCE", "measured") == "measured"
+
+
 def select(patterns: list[str]) -> list[tuple[str, Any]]:
     """Return (target, class) for globs or runtime names, in declared order; all targets for no pattern.
 

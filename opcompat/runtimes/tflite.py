@@ -86,6 +86,13 @@ class Runtime:
         return b""
 
     def probe(self, model, inputs, dtypes, outputs, stage):
+        return self.with_converted(self.run, model, inputs, dtypes, stage)
+
+    def opened(self, model, inputs, dtypes, outputs, stage):
+        return self.with_converted(self.loaded, model, inputs, dtypes, stage)
+
+    def with_converted(self, use, model, inputs, dtypes, stage):
+        """Return what `use` (run, or loaded) makes of the converted model, whose file is gone afterwards."""
         folder = os.path.join(os.path.dirname(model), "onnx2tf-%d" % os.getpid())  # one name: the converter caches by it
         os.mkdir(folder)
         try:
@@ -93,7 +100,7 @@ class Runtime:
             path = self.converted(model, list(inputs), folder)
             kinds = {o.name: o.type.tensor_type for o in self.onnx.load(model).graph.output}
             shapes = {n: [d.dim_value or -1 for d in k.shape.dim] if k.HasField("shape") else None for n, k in kinds.items()}
-            return self.run(path, inputs, shapes, dtypes, stage)
+            return use(path, inputs, shapes, dtypes, stage)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -125,6 +132,11 @@ class Runtime:
 
     def run(self, path, inputs, declared, dtypes, stage):
         """Run the .tflite at that path; `declared` is output name -> shape in the ONNX model, -1 or None where it tells none."""
+        infer, read = self.loaded(path, inputs, declared, dtypes, stage)
+        return read(infer())
+
+    def loaded(self, path, inputs, declared, dtypes, stage):
+        """Load and feed the .tflite; return (infer, read) as `opened` does."""
         stage("load")
         interpreter = self.interpreter.Interpreter(path, num_threads=1)
         wanted = {detail["name"]: detail for detail in interpreter.get_input_details()}
@@ -139,7 +151,10 @@ class Runtime:
         stage("run")
         for name, detail in wanted.items():
             interpreter.set_tensor(detail["index"], feeds[name])
-        interpreter.invoke()
+        return interpreter.invoke, lambda _: self.outputs(interpreter, declared, dtypes, makers)
+
+    def outputs(self, interpreter, declared, dtypes, makers):
+        """Return what `probe` does; makers: tensor -> the TFLite operator that makes it."""
         details = interpreter.get_output_details()
         named = {detail["name"]: detail for detail in details}
         if set(declared) <= set(named):
