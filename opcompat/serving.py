@@ -57,12 +57,6 @@ async def families(datasette: Any) -> list[str]:
     return [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts JOIN releases USING (release) WHERE current ORDER BY 1")]
 
 
-async def slowdowns(datasette: Any, where: str, values: Any) -> list[dict[str, Any]]:
-    """Return rows of the view `slowdowns`, worst first; none where the database has no such view."""
-    known = await rows(datasette, "SELECT 1 FROM sqlite_master WHERE name = 'slowdowns'")
-    return await rows(datasette, f"SELECT * FROM slowdowns WHERE {where} ORDER BY ratio, timing, target", values) if known else []
-
-
 def page(datasette: Any, request: Any, template: str, context: Mapping[str, Any], content_type: str = "text/html; charset=utf-8") -> Any:
     """Return one of our pages. None of our templates needs `await`, and without it they take half the time."""
     body = datasette.pages.get_template(template).render(urls=datasette.urls, request=request, args=request.args, **context)
