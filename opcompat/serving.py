@@ -36,7 +36,7 @@ def app(database: Path) -> Any:
         raise ServeError(str(error)) from None
     if set("?#%") & set(str(database)):
         raise ServeError(f"{database} cannot be served: Datasette opens no file with ?, # or % in its path")
-    settings = {"default_page_size": 50, "max_returned_rows": 1000, "sql_time_limit_ms": 3000, "suggest_facets": False}
+    settings = {"default_page_size": 50, "max_returned_rows": 500, "sql_time_limit_ms": 3000, "suggest_facets": False}
     make = _module("datasette.app").Datasette
     _module("datasette.handle_exception").rich = None  # with it, each page not found prints a traceback with all locals; ours are printed anyway
     datasette = make(config_dir=site_folder(), settings=settings)

@@ -217,7 +217,8 @@ def test_every_question_can_be_asked(site: Any) -> None:
 
     assert [r["probe"] for r in rows("crashes.json?")] == [PROBES[3].id] * 2
     assert [r["probe"] for r in rows("wrong_numbers.json?")] == [PROBES[2].id] * 2
-    assert len(rows("what_broke.json?target=real/cpu&")) == 3 and not rows("what_broke.json?target=real/npu-x&")
+    assert len(rows("what_broke.json?target=real/cpu&")) == 3 and not rows("what_broke.json?operator=Relu&")
+    assert len(rows("what_broke.json?target=real/cpu&operator=Conv&")) == 3 and not rows("what_broke.json?target=real/npu-x&")
     assert {(r["documented"], r["target"]) for r in rows("documented_but_failing.json?")} == {("paper/npu", "real/npu-y")}
     assert not rows("documented_but_failing.json?target=real/cpu&")
     assert [(r["kind"], r["after"], r["version"]) for r in rows("changed.json?target=real/cpu&")] == [("broke", "1.0", "2.0")] * 3
