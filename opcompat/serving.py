@@ -49,7 +49,8 @@ def app(database: Path) -> Any:
 async def rows(datasette: Any, sql: str, values: Any = ()) -> list[dict[str, Any]]:
     """Return what a query of compat.db gives, for the pages of site/plugins."""
     found = await datasette.get_database("compat").execute(sql, values)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    columns = found.columns  # made anew whenever it is asked for
+    return [dict(zip(columns, row, strict=True)) for row in found.rows]
 
 
 async def families(datasette: Any) -> list[str]:
