@@ -36,7 +36,7 @@ def app(database: Path) -> Any:
         raise ServeError(str(error)) from None
     if set("?#%") & set(str(database)):
         raise ServeError(f"{database} cannot be served: Datasette opens no file with ?, # or % in its path")
-    settings = {"default_page_size": 50, "max_returned_rows": 1000, "sql_time_limit_ms": 3000, "suggest_facets": False}
+    settings = {"default_page_size": 50, "max_returned_rows": 500, "sql_time_limit_ms": 3000, "suggest_facets": False}
     make = _module("datasette.app").Datasette
     _module("datasette.handle_exception").rich = None  # with it, each page not found prints a traceback with all locals; ours are printed anyway
     datasette = make(config_dir=site_folder(), settings=settings)
@@ -49,18 +49,13 @@ def app(database: Path) -> Any:
 async def rows(datasette: Any, sql: str, values: Any = ()) -> list[dict[str, Any]]:
     """Return what a query of compat.db gives, for the pages of site/plugins."""
     found = await datasette.get_database("compat").execute(sql, values)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    columns = found.columns  # made anew whenever it is asked for
+    return [dict(zip(columns, row, strict=True)) for row in found.rows]
 
 
 async def families(datasette: Any) -> list[str]:
     """Return the families that have results, for filters."""
     return [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts JOIN releases USING (release) WHERE current ORDER BY 1")]
-
-
-async def slowdowns(datasette: Any, where: str, values: Any) -> list[dict[str, Any]]:
-    """Return rows of the view `slowdowns`, worst first; none where the database has no such view."""
-    known = await rows(datasette, "SELECT 1 FROM sqlite_master WHERE name = 'slowdowns'")
-    return await rows(datasette, f"SELECT * FROM slowdowns WHERE {where} ORDER BY ratio, timing, target", values) if known else []
 
 
 def page(datasette: Any, request: Any, template: str, context: Mapping[str, Any], content_type: str = "text/html; charset=utf-8") -> Any:

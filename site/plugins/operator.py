@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from datasette import NotFound, hookimpl
 
 from opcompat.predict import BAD, Evidence, causes, trusted
-from opcompat.serving import page, rows, slowdowns
+from opcompat.serving import page, rows
 
 PER_PAGE = 150
 VERDICTS = {
@@ -73,7 +73,7 @@ async def operator(datasette, request):
     number = max(1, min(int(n) if (n := request.args.get("page", "")).isdecimal() else 1, -(-len(kept) // PER_PAGE)))
     said = {row["target"]: row for row in await rows(datasette, f"SELECT * FROM support WHERE {here} AND evidence = 'claimed'", of)}
     trouble = sum(fits({"verdict": "trouble"}, probes[n], cells.values()) for n, cells in variants.items())
-    timed = await slowdowns(datasette, here, of)
+    timed = await rows(datasette, f"SELECT * FROM slowdowns WHERE {here} ORDER BY ratio, timing, target", of)
     context = {
         "slowdowns": [s for s in timed if s["target"] in targets],
         "domain": of["domain"], "op_type": op_type, "probes": probes, "claims": claims, "blamed": blamed, "targets": targets, "asked": asked,

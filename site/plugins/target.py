@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from datasette import NotFound, hookimpl
 
-from opcompat.serving import page, rows, slowdowns
+from opcompat.serving import page, rows
 
 BAD = "m.outcome IN ('fail', 'wrong', 'crash', 'timeout')"
 VERDICTS = {"": "any", "trouble": "something breaks or falls back", "breaks": "no variant works", "works": "every variant works"}
@@ -72,7 +72,7 @@ async def target(datasette, request):
             ),
         }
     context |= {
-        "slowdowns": await slowdowns(datasette, "target = :target", of),
+        "slowdowns": await rows(datasette, "SELECT * FROM slowdowns WHERE target = :target ORDER BY ratio, timing", of),
         "claims": await rows(
             datasette,
             "SELECT * FROM claims WHERE target = :target AND op_type LIKE '%' || :operator || '%' ORDER BY op_type <> '*', domain, op_type, claim",

@@ -6,7 +6,7 @@ from itertools import groupby
 from urllib.parse import quote, urlencode
 
 from datasette import hookimpl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 OUTCOMES = {
     "pass": ("works", "✓", "works"), "fallback": ("falls_back", "↷", "falls back"), "fail": ("breaks", "✗", "refused"),
@@ -174,9 +174,11 @@ def render_cell(row, value, column, datasette):
         return None
     to = addresses(datasette)
     if column == "probe":
-        return Markup('<a href="{}">{}</a>').format(to["probe_url"](value), value)
-    if column == "target" and "/" in value:
-        return Markup('<a href="{}">{}</a>').format(to["target_url"](value), value)
-    if column == "op_type" and value != "*" and "domain" in row.keys():  # noqa: SIM118 (a sqlite3.Row)
-        return Markup('<a href="{}">{}</a>').format(to["operator_url"](row["domain"], value), value)
-    return None
+        there = to["probe_url"](value)
+    elif column == "target" and "/" in value:
+        there = to["target_url"](value)
+    elif column == "op_type" and value != "*" and "domain" in row.keys():  # noqa: SIM118 (a sqlite3.Row)
+        there = to["operator_url"](row["domain"], value)
+    else:
+        return None
+    return Markup(f'<a href="{escape(there)}">{escape(value)}</a>')  # Markup.format takes five times as long
