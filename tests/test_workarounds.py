@@ -69,6 +69,11 @@ def _fitting(w: Workaround, proto: onnx.ModelProto) -> int:
     return sum(w.fits(f"{n.domain}:{n.op_type}" if n.domain else n.op_type, signature(n), w.targets[0].replace("*", "x")) for n in nodes)
 
 
+def _grouped(proto: onnx.ModelProto) -> bool:
+    """Say whether there is a grouped ConvTranspose, which the reference gets wrong."""
+    return any(n.op_type == "ConvTranspose" and any(a.name == "group" and a.i > 1 for a in n.attribute) for n in proto.graph.node)
+
+
 def _answer(p: probe.Probe) -> list[np.ndarray]:
     return list(p.answer(dict(p.inputs))) if p.answer else list(ReferenceEvaluator(p.proto).run(None, p.inputs))
 
@@ -81,8 +86,8 @@ def test_rewrites_keep_the_numbers(w: Workaround, proofs: dict[str, list[probe.P
         original = originals[rewritten.id.split(":", 1)[1]]
         onnx.checker.check_model(rewritten.proto)
         assert _fitting(w, rewritten.proto) < _fitting(w, original.proto)
-        if original.op_type == "ConvTranspose" and original.facts["grouping"] != "none" and original.answer is None:
-            continue  # the reference is wrong for groups
+        if _grouped(rewritten.proto) or (_grouped(original.proto) and original.answer is None):
+            continue
         try:
             before, after = _answer(original), ReferenceEvaluator(rewritten.proto).run(None, rewritten.inputs)
         except Exception:
