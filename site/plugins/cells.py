@@ -24,7 +24,8 @@ def prepare_jinja2_environment(env):
         if row["evidence"] == "claimed":
             return f'class="{kind} claimed"', full, f"{sign} {short}"
         share = f' style="--share:{100 * row["passed"] // row["probes"]}%"' if kind == "partly" else ""
-        return f'class="{kind}"{share}', full, f"{sign} {short}"
+        said = " declared" if row["evidence"] == "declared" else ""
+        return f'class="{kind}{said}"{share}', full + (", says the SDK; nothing ran" if said else ""), f"{sign} {short}"
 
     def headings(columns, keys):
         """Return (key, query string and fragment of links, words of the title) by column of the matrix, for `support_cells`."""

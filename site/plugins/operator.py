@@ -39,9 +39,10 @@ async def operator(datasette, request):
 
     counts = await rows(
         datasette,
-        f"""SELECT r.release, r.target, r.version, r.current, 'measured' AS evidence, SUM(probes) AS probes, SUM(passed) AS passed,
+        f"""SELECT r.release, r.target, r.version, r.current, t.evidence, SUM(probes) AS probes, SUM(passed) AS passed,
               SUM(fell_back) AS fell_back, SUM(failed) AS failed, SUM(wrong) AS wrong, SUM(crashed) AS crashed, SUM(timed_out) AS timed_out
-            FROM releases r JOIN counts n USING (release) WHERE {here} GROUP BY r.release ORDER BY r.target, r.position""",
+            FROM releases r JOIN counts n USING (release) JOIN targets t USING (target) WHERE {here}
+            GROUP BY r.release ORDER BY r.target, r.position""",
         of,
     )
     over = {}  # target -> its counts, oldest version first

@@ -34,10 +34,11 @@ async def start(datasette, request):
     for row in await rows(datasette, f"SELECT domain, op_type FROM probes {where} GROUP BY op_type, domain", asked):
         cells[row["domain"], row["op_type"]] = {}
     sums = ", ".join(f"SUM({name}) AS {name}" for name in COUNTS)
-    sql = f"""SELECT release, domain, op_type, 'measured' AS evidence, {sums} FROM counts
+    evidence = {c["release"]: c["evidence"] for c in shown}
+    sql = f"""SELECT release, domain, op_type, {sums} FROM counts
               {where} AND release IN ({",".join(map(str, releases))}) GROUP BY release, domain, op_type"""
     for row in await rows(datasette, sql, asked):
-        cells[row["domain"], row["op_type"]][releases[row["release"]]] = row
+        cells[row["domain"], row["op_type"]][releases[row["release"]]] = {**row, "evidence": evidence[row["release"]]}
     sql = """SELECT domain, op_type, target, 'claimed' AS evidence, COUNT(*) AS probes, SUM(status IN ('supported', 'folded')) AS passed,
                SUM(status = 'unsupported') AS failed, 0 AS fell_back, 0 AS wrong, 0 AS crashed, 0 AS timed_out
              FROM claims WHERE op_type <> '*' GROUP BY domain, op_type, target"""
@@ -55,8 +56,9 @@ async def start(datasette, request):
         else:
             group = "rewrite" if domain == "pattern" and op_type.startswith("workaround/") else domain
             groups.setdefault(GROUPS.get(group, group), []).append((domain, op_type, row))
-    sql = """SELECT (SELECT COUNT(*) FROM probes) AS probes, (SELECT COUNT(*) FROM claims) AS claims, (SELECT COUNT(*) FROM releases) AS versions,
-             (SELECT COUNT(*) FROM releases WHERE current) AS targets, (SELECT SUM(probes) FROM counts) AS results"""
+    sql = """SELECT (SELECT COUNT(*) FROM probes) AS probes, (SELECT COUNT(*) FROM claims) AS claims, COUNT(DISTINCT release) AS versions,
+               COUNT(DISTINCT target) AS targets, SUM(n.probes) AS results
+             FROM counts n JOIN releases USING (release) JOIN targets t USING (target) WHERE t.evidence = 'measured'"""
     database = datasette.get_database("compat")
     targets = await rows(datasette, "SELECT * FROM targets ORDER BY evidence = 'claimed', target")
     versions = await rows(datasette, "SELECT version FROM releases WHERE target = :target ORDER BY position DESC", asked)
