@@ -32,7 +32,9 @@ def spelled() -> Iterator[Timing]:
 
             subject = pattern(FAMILY, name, spelling, make, {"x": data(*SHAPES[rank], low=-3, high=3)})
             single = singles[name]
-            yield timing(subject, single, what=f"{name} ({spelling})", than=f"one {single.op_type} of the same elements", marks=("spelling",))
+            than = f"one {single.op_type} of the same elements"
+            limit = 0.5 if name == "silu" else 2 / 3  # no operator of its own at this opset: a Mul more than what it is compared with
+            yield timing(subject, single, what=f"{name} ({spelling})", than=than, marks=("spelling",), limit=limit)
 
 
 def scaled() -> Iterator[Timing]:
