@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from opcompat import model as models
+from opcompat import patterns
 from opcompat.model import ModelError, open_model
 from opcompat.signature import signature
 
@@ -208,3 +209,22 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path, old: bytes) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(conv_model().SerializeToString().replace(old, b"\xff" + old[1:]))
     assert "UTF-8" in refused(path)
+
+
+def test_the_first_input_of_a_pattern_feeds_it() -> None:
+    """Not just any of them, from run to run: its facts are the pattern's."""
+    names = [f"in{i}" for i in range(9)]
+    nodes = [helper.make_node("Sum", names, ["s"]), helper.make_node("Relu", ["s"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [info(n, TensorProto.FLOAT, [2 + i]) for i, n in enumerate(names)], [info("y", TensorProto.FLOAT, None)])
+    proto = helper.make_model(graph)
+    (template,) = patterns.templates([("sum-relu", proto.SerializeToString())], frozenset({"Sum", "Relu"}))
+    (match,) = patterns.matches(template, models.of_proto(proto, "m").main)
+    assert match.feed.shape == (2,) and [n.op_type for n in match.nodes] == ["Relu", "Sum"]
+
+
+def test_equal_labels_get_paths_of_their_own(tmp_path: Path) -> None:
+    proto = conv_model()
+    for name in ("Relu#3", "", "Relu#3", "Relu#3#4"):
+        proto.graph.node.add(op_type="Relu", name=name, input=["y"], output=[f"z{len(proto.graph.node)}"])
+    paths = [n.path for n in models.of_proto(proto, "m").nodes]
+    assert len(set(paths)) == len(paths)
