@@ -153,6 +153,9 @@ def read_run(path: Path, kind: type[Result] = Result) -> tuple[Run, list[Result]
     """Return a run file's header and results; a torn last line is left out. Raises StoreError naming file and line where it is not valid."""
     from pydantic import TypeAdapter, ValidationError
 
+    packed = path.with_name(f"{path.name}.gz")
+    if not path.exists() and packed.exists():  # meanwhile, by the campaign that wrote it
+        path = packed
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read(MAX_RUN_FILE_BYTES + 1)
@@ -437,7 +440,7 @@ class _Kept:
 def _insert_results(
     db: sqlite3.Connection, latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any], ids: Mapping[str, int]
 ) -> None:
-    """Insert results by (probe, release). What only an investigation needs of older versions (errors, times) stays in the run files."""
+    """Insert results by (probe, release). What only investigations need of older versions (errors, times, full messages) stays in run files."""
     releases = {(t, v): number for number, (t, v) in enumerate(((t, v) for t in sorted(versions) for v in versions[t]), 1)}
     listed = sorted(releases.items(), key=lambda item: item[1])
     _insert(db, "releases", ((n, t, v, versions[t].index(v), int(v == versions[t][-1])) for (t, v), n in listed))
@@ -452,7 +455,8 @@ def _insert_results(
                 run, r = found
                 current = version == numbers[-1]
                 cause = blame.get((probe, target)) if current else None
-                message = messages((r.message, group_message(r.message), r.error_class))
+                group = group_message(r.message)
+                message = messages((r.message if current else group, group, r.error_class))
                 times = json.dumps({k: round(v, 2) for k, v in sorted(r.times_ms.items()) if k not in ("start", "compare")}) if current else None
                 words = r.stderr if r.outcome in ("crash", "timeout") else ""  # the others have a message; run files keep all
                 _insert(db, "measurements", [(

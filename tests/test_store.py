@@ -1,6 +1,7 @@
 """Run files and compat.db: nothing finished is lost, equal input gives equal bytes, a bad database is one sentence."""
 
 import gzip
+import gzip
 import json
 import os
 import signal
@@ -31,6 +32,15 @@ def test_causes_are_recorded(small_base: Path) -> None:
         causes = {row[0] for row in db.execute("SELECT cause FROM results WHERE outcome = 'fail'")}
         assert json.dumps({"grouping": "few"}) in {json.dumps({k: v for k, v in json.loads(c).items() if k == "grouping"}) for c in causes if c}
         assert db.execute("SELECT probes, failed FROM support WHERE target = 'demo/npu'").fetchone()[1] > 0
+
+
+def test_a_file_that_is_packed_while_a_folder_is_read_is_read(tmp_path: Path, conv_probes: list[Probe]) -> None:
+    path = record(tmp_path, "demo/npu", "1", [result(conv_probes[0])])
+    plain = store.read_run(path)
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert plain is not None and store.read_run(path) == plain == store.read_run(packed)
 
 
 def test_a_torn_last_line_costs_only_itself(tmp_path: Path, conv_probes: list[Probe]) -> None:
