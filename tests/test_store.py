@@ -1,7 +1,6 @@
 """Run files and compat.db: nothing finished is lost, equal input gives equal bytes, a bad database is one sentence."""
 
 import gzip
-import gzip
 import json
 import os
 import signal
