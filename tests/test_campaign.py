@@ -131,7 +131,7 @@ def test_a_disk_that_fills_up_stops_a_campaign_in_one_sentence_and_loses_nothing
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 
-    full = start(tmp_path, 40, preexec_fn=limited)
+    full = start(tmp_path, 40, preexec_fn=limited, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})  # else cut bytecode stays in the environment
     _, err = full.communicate()
     assert full.returncode and "cannot be written" in err and "run again" in err.strip().splitlines()[-1]
     kept = digests(tmp_path)
