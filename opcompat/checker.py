@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from opcompat.model import Model, Node, of_proto, open_model
+from opcompat.model import Model, Node, of_proto, open_model, uncollected
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
 from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, differing, judge_claims, predict, slowdown, speaking
@@ -417,6 +417,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=SEVERITY.index, default="works")
 
 
+@uncollected()
 def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), base: Base | None = None) -> Report:
     """Predict for every node of a model what becomes of it on each target, from recorded evidence. No SDK and no network is used.
 

@@ -68,10 +68,9 @@ def _scalar(value: Value) -> float | None:
 def matches(template: Template, scope: Scope, taken: Set[Node] = frozenset()) -> Iterator[Match]:
     """Yield the places in one graph where the template occurs and covers no node in `taken`; places never overlap."""
     root = template.scope.producer[template.root]
-    around = _makers(template.scope, root)
     used: set[Node] = set(taken)
     for node in scope.by_type.get(root.op_type, ()):
-        if node in used or not around <= _makers(scope, node):
+        if node in used or not root.makers <= node.makers:
             continue
         for bound, group in _node(template, root, scope, node, {}, ()):
             if any(n in used for n in group) or not _closed(scope, group, node):
@@ -88,20 +87,13 @@ def _closed(scope: Scope, group: Sequence[Node], root: Node) -> bool:
     return not any(o in scope.outputs or any(r not in group for r in scope.consumers.get(o, [])) for o in inner)
 
 
-def _makers(scope: Scope, node: Node) -> set[str]:
-    """Return the operators, other than Constant, that feed a node: what a pattern's node lacks of them cannot match it."""
-    found = {m.op_type for m in map(scope.producer.get, node.input) if m is not None}
-    return found - {"Constant"}
-
-
 def _attributes(node: Node) -> Mapping[str, Any]:
     return {a.name: (a.i, a.s, tuple(a.ints), round(a.f, 4)) for a in node.attribute if a.type in (1, 2, 3, 7)} if node.attribute else {}
 
 
 def _node(template: Template, mine: Node, scope: Scope, theirs: Node, bound: Bound, covered: Covered) -> Ways:
-    if mine.op_type != theirs.op_type or mine.domain != theirs.domain or len(mine.input) != len(theirs.input):
-        return
-    if _attributes(mine) != _attributes(theirs):
+    """mine and theirs are of one operator, and theirs has the makers that mine has."""
+    if mine.domain != theirs.domain or len(mine.input) != len(theirs.input) or _attributes(mine) != _attributes(theirs):
         return
     if mine.op_type in TAKES_AXES and len(mine.input) > 1:
         wanted, given = (small_values(s.value(p.input[1])) for s, p in ((template.scope, mine), (scope, theirs)))
@@ -132,13 +124,12 @@ def _value(template: Template, mine: str, scope: Scope, theirs: str, bound: Boun
         if bool(mine) == bool(theirs):
             yield bound, covered
         return
-    bound = {**bound, mine: theirs}
     maker = template.scope.producer.get(mine)
     if maker is not None and maker.op_type != "Constant":
         other = scope.producer.get(theirs)
-        if other is not None:
-            yield from _node(template, maker, scope, other, bound, covered)
+        if other is not None and other.op_type == maker.op_type and maker.makers <= other.makers:
+            yield from _node(template, maker, scope, other, {**bound, mine: theirs}, covered)
         return
     value = template.scope.value(mine)
     if mine in template.inputs or (scope.value(theirs).const and (_scalar(value) is None or _scalar(value) == _scalar(scope.value(theirs)))):
-        yield bound, covered
+        yield {**bound, mine: theirs}, covered
