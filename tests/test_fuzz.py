@@ -13,7 +13,7 @@ import mutants
 import pytest
 
 SECONDS = 10.0
-"""Processor time that a case may take, from opening the model to the last report."""
+"""Processor time that a command may take: opening the model, checking it, and writing a report."""
 SILENCE = 240.0
 """Seconds without a word after which a case is said to hang: machines that run tests are busy."""
 
