@@ -161,7 +161,10 @@ class Runtime:
             details = [named[name] for name in declared]
         made = []
         for detail, (name, shape) in zip(details, declared.items()):
-            array = self.unshift(interpreter.get_tensor(detail["index"]), dtypes[name], detail)
+            array = interpreter.get_tensor(detail["index"])
+            if dtypes[name] == "string":  # the binding gives bytes
+                array = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in array.ravel()], object).reshape(array.shape)
+            array = self.unshift(array, dtypes[name], detail)
             made.append(self.channels_first(array, shape, makers.get(detail["index"], ""), set(makers.values())))
         return made, {"placement": "native", "units": self.units(interpreter._get_ops_details())}
 
