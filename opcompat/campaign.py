@@ -50,7 +50,6 @@ def plan(targets: Sequence[tuple[str, Any]], probes: Sequence[Probe], runs: Path
     done = recorded(runs)
     work = []
     for name, runtime in targets:
-        pins = ", ".join(f"{k} {v}" for k, v in runtime.PACKAGES.items())
         number = version(runtime)
         found = env.find(runtime)
         have = done.get((name, number, options_key(recorded_options(runtime, name))), {})
@@ -62,7 +61,7 @@ def plan(targets: Sequence[tuple[str, Any]], probes: Sequence[Probe], runs: Path
         if newest and version_order(number) > version_order(newest):
             for (target, at, _), outcomes in done.items():
                 before[1].update(outcomes if (target, at) == (name, newest) else {})
-        reason = "" if found else f"{pins} is not installed: opcompat env {runtime.NAME}@{number}"
+        reason = "" if found else f"{', '.join(env.pins(runtime))} is not installed: opcompat env {runtime.NAME}@{number}"
         work.append(Work(name, runtime, number, due, known, kept - known, before, reason))
     return work
 
@@ -73,7 +72,7 @@ def run(
     progress: Callable[[str, Result | None], None],
     oracle_progress: Callable[[int, int], None],
     jobs: int = 2,
-    timeout: float = 60.0,
+    timeout: float | None = None,
     expect_changes: bool = False,
 ) -> dict[str, str]:
     """Run what is due, `jobs` targets at a time. Return target@version -> reason for those that are unavailable or were stopped.
@@ -84,7 +83,8 @@ def run(
     Timings disturb each other, so they run one target after the other, and only ONNX Runtime is asked for their answers: onnx's reference takes
     minutes for models of realistic size.
 
-    progress(target@version, result) is called for each result, and with None when a target is finished.
+    timeout: seconds without an answer; None for what each runtime's file says. progress(target@version, result) is called for each result,
+    and with None when a target is finished.
     """
     needed = list({p.digest: p for w in work if not w.unavailable for p in w.probes}.values())
     timings = any(isinstance(p, Timing) for p in needed)
@@ -98,7 +98,8 @@ def run(
         if found is None or stop.is_set() or not w.probes:
             return
         options: Mapping[str, Any] = runtime.TARGETS[w.target]
-        with runner.Target(runtime, options, found.python, timeout, 1 if timings else runner.AHEAD) as target:
+        seconds: float = getattr(runtime, "TIMEOUT_S", runner.TIMEOUT_S) if timeout is None else timeout
+        with runner.Target(runtime, options, found.python, seconds, 1 if timings else runner.AHEAD) as target:
             try:
                 runner.check_canaries(target)
             except runner.Unavailable as error:

@@ -134,7 +134,7 @@ def schema() -> None:
 def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: bool) -> None:
     """Install RUNTIMES, each in an environment of its own; ort@1.20.1 is an older version, ort@* every version.
 
-    Without names all are installed; then one whose Python this machine lacks is told and is no error.
+    Without names all are installed but those for hardware that few have; then one whose Python this machine lacks is told and is no error.
     """
     from fnmatch import fnmatchcase
 
@@ -143,7 +143,7 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
 
     known = {n: r for n, r in all_runtimes().items() if not r.HIDDEN}
     chosen = []
-    for wanted in runtimes or known:
+    for wanted in runtimes or (n for n, r in known.items() if list_only or not getattr(r, "BY_NAME", False)):
         name, at, version = wanted.partition("@")
         if name not in known:
             fail(f"unknown runtime {name!r}: there are {', '.join(known)}")
@@ -155,9 +155,10 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
     failed = False
     for runtime in chosen:
         name = runtime.NAME
-        pins = " ".join(f"{k}=={v}" for k, v in runtime.PACKAGES.items())
         state = "installed" if environments.find(runtime) else "not installed"
-        print(f"{name}: {pins}, {runtime.SIZE_MB} MB, licence: {runtime.LICENCE or 'open source'}; {state}", flush=True)
+        needs = f", needs {runtime.NEEDS}" if runtime.NEEDS else ""
+        about = f"{runtime.SIZE_MB} MB, licence: {runtime.LICENCE or 'open source'}{needs}"
+        print(f"{name}: {' '.join(environments.pins(runtime))}, {about}; {state}", flush=True)
         if list_only:
             continue
         try:
@@ -174,9 +175,17 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
 @target_option
 @click.option("--family", "families", multiple=True, help="Only this probe family; repeat for several.")
 @click.option("--due/--again", default=True, help="Only what has no result for the installed version, options and probe (default); or all.")
-@click.option("--sample", default=1, show_default=True, type=click.IntRange(1), help="Only every Nth probe of each family, to try things out.")
+@click.option(
+    "--sample",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Only one in N probes, some of every operator; samples nest.",
+)
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Targets probed side by side.")
-@click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0.1), help="Seconds without an answer that count as a timeout.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1), help="Seconds without an answer that count as a timeout; each runtime's own (mostly 60) for none."
+)
 @click.option("--latest", is_flag=True, help="Ask the package index for newer versions, install and probe them, and print what changed.")
 @click.option("--expect-changes", is_flag=True, help="Go on where many verdicts of a new version differ from the last.")
 @click.option("--timings", is_flag=True, help="Time operators against baselines instead, one target at a time: use a quiet machine.")

@@ -13,6 +13,8 @@ from typing import Any
 
 import platformdirs
 
+from opcompat.runtimes import version
+
 LICENCE_VARIABLE = "OPCOMPAT_ACCEPT_LICENCE"
 """Names of runtimes whose licence the user has accepted, separated by commas."""
 
@@ -40,14 +42,18 @@ def cache() -> Path:
 
 def folder(runtime: Any) -> Path:
     """Return where a runtime's environment lives; a changed pin gives another folder."""
-    pins = ",".join([*(f"{k}=={v}" for k, v in sorted(runtime.PACKAGES.items())), *getattr(runtime, "OVERRIDES", ())])
-    first = next(iter(runtime.PACKAGES.values()), "none")
-    return cache() / "envs" / f"{runtime.NAME}-{first}-{hashlib.sha256((pins + runtime.PYTHON).encode()).hexdigest()[:8]}"
+    asked = ",".join([*sorted(pins(runtime)), *getattr(runtime, "OVERRIDES", ())])
+    return cache() / "envs" / f"{runtime.NAME}-{version(runtime) or 'none'}-{hashlib.sha256((asked + runtime.PYTHON).encode()).hexdigest()[:8]}"
+
+
+def pins(runtime: Any) -> list[str]:
+    """Return what is asked for, npm's packages in npm's way: name@version."""
+    return [f"{k}=={v}" for k, v in runtime.PACKAGES.items()] + [f"{k}@{v}" for k, v in getattr(runtime, "NPM", {}).items()]
 
 
 def find(runtime: Any) -> Environment | None:
     """Return the environment if it is installed; a runtime without packages uses the Python that runs opcompat."""
-    if not runtime.PACKAGES:
+    if not runtime.PACKAGES and not getattr(runtime, "NPM", {}):
         return Environment(Path(sys.executable), {})
     try:
         marker = json.loads((folder(runtime) / "installed.json").read_text())
@@ -66,7 +72,7 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
         raise EnvError(f"{runtime.NAME} is under the {runtime.LICENCE}: read it, then repeat with --accept-licence {runtime.NAME}")
     where = folder(runtime)
     building = where.with_name(f"{where.name}.{os.getpid()}")
-    pins = [f"{k}=={v}" for k, v in runtime.PACKAGES.items()]
+    npm, alone = getattr(runtime, "NPM", {}), getattr(runtime, "NO_DEPS", ())
     python = Path("Scripts/python.exe") if os.name == "nt" else Path("bin/python")
     try:
         shutil.rmtree(where, ignore_errors=True)
@@ -75,29 +81,38 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
         _venv(runtime.PYTHON, where)
         overrides = where / "overrides.txt"
         overrides.write_text("\n".join(getattr(runtime, "OVERRIDES", ())))
-        _uv("pip", "install", "--python", str(where / python), "--overrides", str(overrides), *pins)
+        into = ("pip", "install", "--python", str(where / python), *_find_links())
+        if asked := [f"{k}=={v}" for k, v in runtime.PACKAGES.items() if k not in alone]:
+            _uv(*into, "--overrides", str(overrides), *asked)
+        if alone:
+            _uv(*into, "--no-deps", *(f"{k}=={runtime.PACKAGES[k]}" for k in alone))
+        if npm:
+            _npm("install", "--prefix", str(where / "node"), *(f"{k}@{v}" for k, v in npm.items()))
         listed = json.loads(_uv("pip", "list", "--python", str(where / python), "--format", "json"))
     except EnvError as error:
         shutil.rmtree(where, ignore_errors=True)
-        raise type(error)(f"{runtime.NAME} ({', '.join(pins)}) cannot be installed here: {error}") from None
+        raise type(error)(f"{runtime.NAME} ({', '.join(pins(runtime))}) cannot be installed here: {error}") from None
     except OSError as error:
         raise EnvError(f"{runtime.NAME} cannot be installed in {where.parent}: {error.strerror}") from None
-    packages = {p["name"]: p["version"] for p in listed}
+    packages = {**{p["name"]: p["version"] for p in listed}, **npm}
     building.write_text(json.dumps({"python": str(python), "packages": packages}, indent=1))
     building.replace(where / "installed.json")
     return Environment(where / python, packages)
 
 
 def latest(runtime: Any) -> Any:
-    """Return the runtime as a class of the newest versions the package index offers, or itself if that is it. Raises EnvError."""
-    if not runtime.PACKAGES:
-        return runtime
-    asked = "\n".join(runtime.PACKAGES)
-    listed = _uv("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--python-version", runtime.PYTHON, "-", text=asked)
-    packages = dict(line.strip().split("==") for line in listed.splitlines() if "==" in line)
-    newest = {name: packages.get(name, pinned) for name, pinned in runtime.PACKAGES.items()}
-    same = next(iter(newest.values())) == next(iter(runtime.PACKAGES.values()))
-    return runtime if same else type(runtime.__name__, (runtime,), {"PACKAGES": newest, "__module__": runtime.__module__})
+    """Return the runtime as a class of the newest versions the package indexes offer, or itself if that is it. Raises EnvError."""
+    newest: dict[str, Any] = {"PACKAGES": dict(runtime.PACKAGES), "NPM": {}, "__module__": runtime.__module__}
+    if runtime.PACKAGES:
+        asked = "\n".join(runtime.PACKAGES)
+        python = ("--python-version", runtime.PYTHON) if runtime.PYTHON else ()
+        listed = _uv("pip", "compile", "--no-deps", "--no-header", "--no-annotate", *python, "-", text=asked)
+        packages = dict(line.strip().split("==") for line in listed.splitlines() if "==" in line)
+        newest["PACKAGES"].update((name, packages[name]) for name in runtime.PACKAGES if name in packages)
+    for name in getattr(runtime, "NPM", {}):
+        newest["NPM"][name] = _npm("view", name, "version").strip()
+    made = type(runtime.__name__, (runtime,), newest)
+    return runtime if version(made) == version(runtime) else made
 
 
 def _venv(version: str, where: Path) -> None:
@@ -120,6 +135,19 @@ def _pyenv(version: str) -> str:
     return next((str(python) for python in sorted(kept.glob(f"{version}.*/bin/python"), reverse=True)), "")
 
 
+def _find_links() -> list[str]:
+    """Return where pip is told to look for wheels, as arguments for uv, which does not read pip's settings."""
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "get", "global.find-links"], capture_output=True, text=True)
+    return [word for place in done.stdout.split() for word in ("--find-links", place)]
+
+
+def _npm(*arguments: str) -> str:
+    binary = shutil.which("npm")
+    if binary is None:
+        raise EnvError("npm is missing: install Node.js")
+    return _run([binary, *arguments, "--no-fund", "--no-audit", "--no-update-notifier"])
+
+
 def _uv(*arguments: str, text: str = "") -> str:
     binary = shutil.which("uv")
     with contextlib.suppress(ImportError, FileNotFoundError):
@@ -128,9 +156,13 @@ def _uv(*arguments: str, text: str = "") -> str:
         binary = uv.find_uv_bin()
     if binary is None:
         raise EnvError("uv is missing: pip install 'opcompat[probe]'")
+    return _run([binary, *arguments], text)
+
+
+def _run(command: list[str], text: str = "") -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, env=environment, input=text)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, input=text)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise EnvError(" ".join(lines[-3:])[:400] or f"uv {arguments[0]} failed")
+        raise EnvError(" ".join(lines[-3:])[:400] or f"{Path(command[0]).name} {command[1]} failed")
     return done.stdout

@@ -346,3 +346,18 @@ def load(only: Sequence[str] = (), where: Path | None = None) -> list[Probe]:
                 raise ValueError(f"two probes are called {probe.id!r}")
             probes[probe.id] = probe
     return list(probes.values())
+
+
+def sample(probes: Sequence[Probe], share: int) -> list[Probe]:
+    """Return one in `share` probes, but some of every operator; what a larger share leaves is part of what a smaller one does.
+
+    An operator's first probe is its plainest, to which the others are compared; then digests decide, as good as chance.
+    """
+    by_operator: dict[tuple[str, str], list[Probe]] = {}
+    for p in probes:
+        by_operator.setdefault((p.domain, p.op_type), []).append(p)
+    chosen: set[str] = set()
+    for first, *others in by_operator.values():
+        others.sort(key=lambda p: p.digest)
+        chosen.update(p.id for p in [first, *others][: -(-(len(others) + 1) // share)])
+    return [p for p in probes if p.id in chosen]

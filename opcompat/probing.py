@@ -33,14 +33,7 @@ def _probes(families: Sequence[str], sample: int, timings: bool = False) -> list
     if unknown := [f for f in families if f not in known]:
         raise CheckError(f"unknown {'timing' if timings else 'probe'} family {unknown[0]!r}: there are {', '.join(known)}")
     everything = probe.load(families, where)
-    if sample < 2:
-        return everything
-    if timings:
-        return everything[::sample]
-    by_family: dict[str, list[Probe]] = {}
-    for p in everything:
-        by_family.setdefault(p.family, []).append(p)
-    return [p for members in by_family.values() for p in members[::sample]]
+    return everything[::sample] if timings else probe.sample(everything, sample)
 
 
 def _newest(chosen: Sequence[tuple[str, Any]], console: Console) -> list[tuple[str, Any]]:
@@ -83,7 +76,7 @@ def main(
     due: bool,
     sample: int,
     jobs: int,
-    timeout: float,
+    timeout: float | None,
     latest: bool,
     expect_changes: bool,
     timings: bool,

@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 from onnx import TensorProto, helper
 
-from opcompat.compare import Reference, is_quantised, judge
+from opcompat.compare import Judgement, Reference, is_quantised, judge
 from opcompat.outcome import STAGES, Clocked, Outcome, Placement, Result, Stage, group_message
 from opcompat.probe import Array, Const, Graph, Probe, const, finish
 from opcompat.timing import Timing
@@ -30,6 +30,12 @@ WORKER = Path(__file__).parent / "worker.py"
 RUNTIMES = Path(__file__).parent / "runtimes"
 AHEAD = 4
 """Jobs written before their turn, so that the child never waits for the parent."""
+
+TIMEOUT_S = 60.0
+"""Without an answer, where a runtime's file says nothing else."""
+
+START_S = 300
+"""Until a child that still imports its SDK is given up."""
 
 SPREAD = 3
 """A refusal in the same words of so many operators may come from a process that is spoilt."""
@@ -44,6 +50,8 @@ class Raw:
     """What one attempt left: outputs (none of a pass that is only declared), or a refusal, or the last stage before silence."""
 
     outputs: list[tuple[str, Array]] | None = None
+    translated: list[tuple[str, Array]] | None = None
+    """What the runtime file's own translation of the model computes, if it has one."""
     outcome: Outcome = "pass"
     stage: Stage = "compare"
     message: str = ""
@@ -182,7 +190,7 @@ def scratch_folder() -> Path:
 class Target:
     """A target opened for probing: yields one Raw per probe whatever the child does."""
 
-    def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = 60.0, ahead: int = AHEAD):
+    def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, timeout: float = TIMEOUT_S, ahead: int = AHEAD):
         self.runtime, self.options, self.python, self.timeout = runtime, dict(options), python, timeout
         self.ahead, self.scratch = ahead, scratch_folder()
         self.numbers = itertools.count()
@@ -203,7 +211,7 @@ class Target:
         """Return a child that said hello. Raises Unavailable with the SDK's reason."""
         child = Child(self.runtime, self.options, self.python, self.scratch)
         try:
-            hello = child.event(max(self.timeout, 120))
+            hello = child.event(max(self.timeout, START_S))
         except EOFError:
             death, words = child.death(), child.words()
             child.__exit__()
@@ -258,7 +266,7 @@ class Target:
                             yield probe, again, 2, 1 if raw.outcome == "timeout" else 2
                         if guilty is not None:
                             text = f"it runs, but what runs next in the same process dies ({guilty[1].message}): memory is corrupted"
-                            yield guilty[0], Raw(None, "crash", "run", text, stderr=guilty[1].stderr), 2, 2
+                            yield guilty[0], Raw(outcome="crash", stage="run", message=text, stderr=guilty[1].stderr), 2, 2
                     break
 
     def _corrupter(self, previous: Probe | None, suspect: Probe) -> tuple[Probe, Raw] | None:
@@ -306,9 +314,9 @@ class Target:
             try:
                 event = child.event(deadline - time.monotonic())
             except EOFError:
-                return Raw(None, "crash", stage, child.death(), stderr=self._local(child.words()))
+                return Raw(outcome="crash", stage=stage, message=child.death(), stderr=self._local(child.words()))
             if event is None:
-                return Raw(None, "timeout", stage, f"no answer within {self.timeout:g} s", stderr=self._local(child.words()))
+                return Raw(outcome="timeout", stage=stage, message=f"no answer within {self.timeout:g} s", stderr=self._local(child.words()))
             if "stage" in event:
                 stage = event["stage"] if event["stage"] in STAGES else stage
             elif "done" in event:
@@ -320,16 +328,20 @@ class Target:
         return text.replace(f"{self.scratch}/", "").replace(f"{self.python.parent.parent}/", "")
 
 
+def _read(files: Sequence[Mapping[str, Any]] | None) -> list[tuple[str, Array]] | None:
+    return None if files is None else read_outputs(files)
+
+
 def _finished(event: Mapping[str, Any]) -> Raw:
     done, times = event["done"], event["times"]
     if "failed" in done:
         outcome: Outcome = "broken" if done["broken"] else "fail"
-        return Raw(None, outcome, done["stage"], done["message"], done["failed"], times_ms=times, stderr=event["stderr"])
-    about = done["about"]
-    if done["outputs"] is None:
-        return Raw(None, "pass", "compile", placement=about["placement"], units=tuple(about["units"]), times_ms=times)
-    outputs, samples = read_outputs(done["outputs"]), done["samples"] and tuple(tuple(round(t, 4) for t in side) for side in done["samples"])
-    return Raw(outputs, "pass", "compare", placement=about["placement"], units=tuple(about["units"]), times_ms=times, samples=samples)
+        words = {"message": done["message"], "error_class": done["failed"], "stderr": event["stderr"]}
+        return Raw(translated=_read(done["translated"]), outcome=outcome, stage=done["stage"], times_ms=times, **words)
+    outputs = _read(done["outputs"])
+    about = {"placement": done["about"]["placement"], "units": tuple(done["about"]["units"])}
+    samples = done["samples"] and tuple(tuple(round(t, 4) for t in side) for side in done["samples"])
+    return Raw(outputs, _read(done["translated"]), stage="compile" if outputs is None else "compare", times_ms=times, samples=samples, **about)
 
 
 # ---- results -----------------------------------------------------------------------------------------------------------------------
@@ -344,14 +356,20 @@ def to_result(probe: Probe, raw: Raw, reference: Reference, precision: str | Non
         precision = precision or "float16"
     outcome, stage, message = raw.outcome, raw.stage, raw.message
     found = None
-    if raw.outputs is not None:
-        if reference.outputs is None:
-            outcome, stage, message = "broken", "compare", reference.note
-        else:
-            found = judge(raw.outputs, reference.outputs, quantised=is_quantised(probe.proto), precision=precision, own=probe.tolerance)
-            outcome, message = ("pass", "") if found.same else ("wrong", found.message)
-            if outcome == "pass" and raw.placement in ("fallback", "mixed"):
-                message = f"ran on {', '.join(raw.units)}"
+
+    def judged(outputs: list[tuple[str, Array]], precision: str | None) -> Judgement:
+        assert reference.outputs is not None
+        return judge(outputs, reference.outputs, quantised=is_quantised(probe.proto), precision=precision, own=probe.tolerance)
+
+    if (raw.outputs is not None or raw.translated is not None) and reference.outputs is None:
+        outcome, stage, message = "broken", "compare", reference.note
+    elif raw.translated is not None and not (own := judged(raw.translated, None)).same:
+        outcome, stage, message = "broken", "convert", f"the translation for this runtime is at fault: {own.message}"
+    elif raw.outputs is not None:
+        found = judged(raw.outputs, precision)
+        outcome, message = ("pass", "") if found.same else ("wrong", found.message)
+        if outcome == "pass" and raw.placement in ("fallback", "mixed"):
+            message = f"ran on {', '.join(raw.units)}"
     result = Result(
         probe.id, probe.digest, outcome, stage, message, raw.error_class, raw.placement, raw.units,
         found.max_abs if found else None, found.max_rel if found else None, found.tolerance if found else "",

@@ -13,7 +13,7 @@ import traceback
 
 import numpy as np
 
-MEMORY_LIMIT = 12 << 30  # address space, not resident: SDKs reserve far more than they touch
+ADDRESS_SPACE_GB = 12  # not resident: SDKs reserve far more than they touch; a runtime file may say otherwise, 0 for no limit
 SAMPLE_S = 0.004  # of inferences one after the other make one sample
 SAMPLES, MOST_SAMPLES = 15, 41  # at least and at most, of each side
 ENOUGH_S, LONGEST_S = 0.25, 10.0  # of sampling once there are SAMPLES; at all
@@ -78,6 +78,17 @@ def in_turns(subject, baseline, clock=time.process_time):
     return [samples for _, _, samples in sides]
 
 
+def limit(address_space):
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if address_space:
+            resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    except (ImportError, ValueError, OSError):
+        pass
+
+
 def main():
     file, name, descriptor, options = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
     replies = os.fdopen(descriptor, "w", buffering=1)
@@ -87,15 +98,10 @@ def main():
         replies.flush()
 
     try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, ValueError, OSError):
-        pass
-    try:
         started = time.perf_counter()
-        runtime = load_runtime(file, name)(options)
+        kind = load_runtime(file, name)
+        limit(getattr(kind, "ADDRESS_SPACE_GB", ADDRESS_SPACE_GB) << 30)
+        runtime = kind(options)
         say(hello=runtime.versions(), import_ms=round((time.perf_counter() - started) * 1e3, 1), python=sys.version.split()[0])
     except BaseException as error:
         say(unavailable="%s: %s" % (type(error).__name__, error))
@@ -120,6 +126,12 @@ def work(runtime, job, say):
             file.seek(log_from)
             return file.read(1 << 20).decode("utf-8", "replace")
 
+    def written(arrays, side):
+        if arrays is None:
+            return None
+        path = os.path.join(job["scratch"], "%s.%s" % (job["id"], side))
+        return [write_tensor(array, path + str(k)) for k, array in enumerate(arrays)]
+
     say(job=job["id"], stage="start")
     try:
         samples = None
@@ -134,13 +146,14 @@ def work(runtime, job, say):
         else:
             outputs, about = runtime.probe(job["model"], *feeds(job), job["outputs"], stage)
         stage("compare")
-        files = [write_tensor(o, os.path.join(job["scratch"], "%s.%d" % (job["id"], k))) for k, o in enumerate(outputs or ())]
-        done = {"outputs": None if outputs is None else files, "about": about, "samples": samples}
+        translated = about.pop("translated", None)
+        done = {"outputs": written(outputs, ""), "translated": written(translated, "t"), "about": about, "samples": samples}
     except Exception as error:
         times[current[0]] = times.get(current[0], 0) + (time.perf_counter() - current[1]) * 1e3
         text = getattr(runtime, "explain", lambda error, log: "")(error, log()) or str(error) or traceback.format_exc(limit=-1)
         aside = side or type(error).__name__ == "CannotFeed" or any(words in text for words in getattr(runtime, "ASIDE", ()))
         done = {"failed": type(error).__name__, "stage": current[0], "message": (side + text)[:4000], "broken": bool(aside)}
+        done["translated"] = written(getattr(error, "translated", None), "t")
     tidy = getattr(runtime, "tidy", lambda log: log)
     say(job=job["id"], done=done, times={k: round(v, 3) for k, v in times.items()}, stderr=tidy(log())[-1000:])
 

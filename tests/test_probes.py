@@ -114,3 +114,16 @@ def test_factors() -> None:
     assert len(list(grid(a=[1, 2], b=[1, 2, 3]))) == 6
     assert {"a": 3, "b": 4} in list(pairwise(base, a=[3], b=[4]))
     assert describe(base, {"a": 3, "b": 2}) == "a=3" and describe(base, base) == "base"
+
+
+def test_samples_nest_and_reach_every_operator() -> None:
+    everything = probe.load()
+    operators = {(p.domain, p.op_type) for p in everything}
+    larger = everything
+    for share in range(1, 40):
+        chosen = probe.sample(everything, share)
+        assert {p.id for p in chosen} <= {p.id for p in larger}
+        assert {(p.domain, p.op_type) for p in chosen} == operators
+        assert len(chosen) <= len(everything) // share + len(operators)
+        larger = chosen
+    assert probe.sample(everything, 1) == everything

@@ -24,7 +24,7 @@ def releases(runtime: Any) -> dict[str, Any]:
 
 def version(runtime: Any) -> str:
     """Return the version that results of a runtime are recorded under: that of its first package."""
-    return next(iter(runtime.PACKAGES.values()), "")
+    return next(iter({**getattr(runtime, "NPM", {}), **runtime.PACKAGES}.values()), "")
 
 
 def measured_targets() -> dict[str, Any]:
@@ -38,14 +38,14 @@ def is_timed(runtime: Any) -> bool:
 
 
 def select(patterns: list[str]) -> list[tuple[str, Any]]:
-    """Return (target, class) for globs or runtime names, in declared order; all targets for no pattern.
+    """Return (target, class) for globs or runtime names, in declared order; all targets for no pattern but those that must be named.
 
     `ort/cpu@1.20.1` chooses an older version and `ort@*` every version; without @ it is the newest.
     """
     chosen = []
     for target, runtime in measured_targets().items():
         for number, release in releases(runtime).items():
-            for pattern in patterns or ["*"]:
+            for pattern in patterns or ([] if getattr(release, "BY_NAME", False) else ["*"]):
                 name, at, wanted = pattern.partition("@")
                 of_version = fnmatchcase(number, wanted) if at else release is runtime
                 if of_version and target in release.TARGETS and (fnmatchcase(target, name) or name in (target.split("/")[0], runtime.NAME)):

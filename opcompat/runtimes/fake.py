@@ -18,6 +18,8 @@ class Runtime:
     REVISION = 1  # raise it when this file changes what it measures: its results are then due again
     PYTHON = ""  # "" = the Python that runs opcompat; else a version that the environment must have
     PACKAGES: dict = {}  # package -> pinned version; the first one names the runtime's version
+    NPM: dict = {}  # the same of npm packages, which lie in node/node_modules of the environment; where there are any, the first names the version
+    NO_DEPS = ()  # names of PACKAGES to install without what they ask for
     OLDER = ()  # attributes that differ for versions of the past, newest first: ({"PACKAGES": {...}}, ...)
     OVERRIDES = ()  # requirements that stand whatever the packages ask for, as in uv's --overrides
     EVIDENCE = "measured"  # or "declared": the SDK is only asked; probe() returns None for arrays where it says yes, in stage compile
@@ -25,6 +27,9 @@ class Runtime:
     LICENCE = ""  # what a user must accept before the environment is installed
     SIZE_MB = 0  # of the environment on disk
     NEEDS = ""  # hardware or system software without which it is unavailable
+    BY_NAME = False  # installed and probed only when named: what needs hardware that few have
+    ADDRESS_SPACE_GB = 12  # that the child may reserve; 0 for no limit
+    TIMEOUT_S = 60  # without an answer that count as a timeout
     TARGETS: dict = {"fake/cpu": {}}  # target -> options handed to __init__ and recorded with every result
     ABOUT = "A stand-in for tests."
 
@@ -40,6 +45,8 @@ class Runtime:
         """Run one model file. Call stage(name) before each stage; return (arrays in output order, {"placement": ..., "units": [...]}).
 
         inputs: name -> array; dtypes: input or output name -> dtype fact (bfloat16 and the like arrive as raw unsigned integers).
+        Where the file itself translates the model first (to PyTorch, say), "translated" in the dict holds the arrays that its translation computes:
+        if they are wrong, it is not the runtime's fault (an exception may carry them as an attribute of that name).
         A refusal is an exception in the SDK's own words. Raise an exception class called CannotFeed where the fault is this file's.
         Optional: `explain(error, log)` returns a better message, `tidy(log)` a shorter log; a refusal whose message holds one of the
         class's `ASIDE` words says nothing of the operator and is not recorded as a fact.
