@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from opcompat.model import Model, Node, of_proto, open_model, uncollected
 from opcompat.outcome import VERDICTS, Stage, Verdict
@@ -19,10 +19,10 @@ from opcompat.patterns import Match, matches, templates
 from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, differing, judge_claims, predict, slowdown, speaking
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
-from opcompat.store import Base, Operator, Target, database_path
+from opcompat.store import Base, Document, Operator, Target, database_path
 from opcompat.workarounds import all_workarounds, facts_of, proof
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SEVERITY: tuple[Verdict, ...] = ("works", "slow", "falls_back", "unknown", "breaks")
 """From best to worst: a target's verdict is the worst of its nodes'."""
 
@@ -31,11 +31,14 @@ class CheckError(Exception):
     """The question cannot be answered; the text is one sentence for the user."""
 
 
+Kind = Literal["measured", "declared", "reported", "claimed"]
+
+
 @dataclass(frozen=True)
 class Cited:
-    """One piece of evidence. For kinds measured and declared (the SDK says so), `source` is a probe id; for claimed, a document."""
+    """One piece of evidence. `source` is a probe id where a probe ran or the SDK was asked about it, else a document or an SDK's own table."""
 
-    kind: Literal["measured", "declared", "claimed"]
+    kind: Kind
     target: str
     version: str
     source: str
@@ -83,7 +86,7 @@ class NodeFinding:
     domain: str
     verdict: Verdict
     confidence: str
-    """exact: a probe with the same facts; inferred: from neighbouring probes; claimed: a document; conflicting; none."""
+    """exact: a probe with the same facts; inferred: from neighbouring probes; declared, reported, claimed: by such a table; conflicting; none."""
     stage: Stage | None
     reason: str
     pattern: str
@@ -99,7 +102,8 @@ class TargetReport:
     target: str
     """As asked for: with @version where one was."""
     verdict: Verdict
-    evidence: Literal["measured", "declared", "claimed"]
+    evidence: Kind
+    """The strongest there is; where it has no word for a node, a weaker one may answer, as `NodeFinding.evidence` says."""
     version: str
     answered_from: tuple[str, ...]
     """The versions whose evidence was used: the neighbours of one that was not measured, none where it is older than all."""
@@ -166,7 +170,9 @@ class Asked:
     versions: tuple[str, ...]
     """Of the evidence: the version itself, or its measured neighbours."""
     sources: tuple[str, ...]
-    """The same as names that Base.evidence takes."""
+    """The same as names that Base.evidence takes; none where only documents speak of that version."""
+    documents: tuple[Document, ...]
+    """The strongest first."""
     note: str = ""
     """Why the version itself does not answer."""
 
@@ -180,15 +186,17 @@ def answering(name: str, known: Mapping[str, Target], versions: Mapping[str, Seq
     """Return whose evidence answers for a target name with or without @version. Raises CheckError for a version that is none."""
     target, _, version = name.partition("@")
     about = known[target]
-    if not version:
-        return Asked(target, about.newest, (about.newest,), (target,))
     measured = list(versions.get(target, ()))
+    if not version:
+        return Asked(target, about.newest, (about.newest,), (target,) if measured else (), tuple(d for d in about.documents if d.current))
+    wanted = find_version(version, measured) or find_version(version, [d.version for d in reversed(about.documents)])
+    written = tuple(d for d in about.documents if d.version == wanted)
+    if wanted in measured:
+        return Asked(target, wanted, (wanted,), (f"{target}@{wanted}",), written)
+    if wanted:
+        return Asked(target, wanted, (wanted,), (), written)
     if not measured:
-        if version != about.newest:
-            raise CheckError(f"{target} is known from the documents of version {about.newest} only: ask for {target}")
-        return Asked(target, version, (version,), (target,))
-    if found := find_version(version, measured):
-        return Asked(target, found, (found,), (f"{target}@{found}",))
+        raise CheckError(f"{target} is known from tables of version {', '.join(dict.fromkeys(d.version for d in about.documents))} only")
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -196,10 +204,10 @@ def answering(name: str, known: Mapping[str, Target], versions: Mapping[str, Seq
     except InvalidVersion:
         raise CheckError(f"{version!r} is no version of {target}: measured are {', '.join(measured)}") from None
     if not older:
-        return Asked(target, version, (), (), f"nothing older than {measured[0]} was measured")
+        return Asked(target, version, (), (), (), f"nothing older than {measured[0]} was measured")
     around = measured[len(older) - 1 : len(older) + 1]
     note = f"{version} was not measured" if len(around) == 2 else f"{version} was not measured, this is what {around[0]} does"
-    return Asked(target, version, tuple(around), tuple(f"{target}@{v}" for v in around), note)
+    return Asked(target, version, tuple(around), tuple(f"{target}@{v}" for v in around), (), note)
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------------------------
@@ -227,7 +235,8 @@ _SAID: dict[Verdict, str] = {"works": "it works", "slow": "it is slow", "falls_b
 class _Judged:
     prediction: Prediction
     claim: Claim | None = None
-    claim_target: str = ""
+    document: Document | None = None
+    """Where the claim stands."""
     target: str = ""
     """Whose evidence decided, as Base.details takes it."""
     pattern: str = ""
@@ -244,10 +253,19 @@ class _Judge:
         ops = sorted({s.operator[1] for s in subjects} | {s.pattern[0] for s in subjects if s.pattern} | proofs)
         wanted = {t for a in asked.values() for t in (*a.sources, *known[a.target].related)}
         self.evidence = base.evidence(ops, sorted(wanted))
-        self.claims = base.claims(ops)
+        self.claims = base.claims(ops, self._documents(wanted))
         self.timed = base.timed(ops, sorted(wanted))
         self.distances: dict[tuple[int, int], Difference] = {}
         self.kept: dict[tuple[int, str], _Judged] = {}
+
+    def _documents(self, wanted: Iterable[str]) -> set[int]:
+        """Return the documents that may be asked: of these targets, of those that were asked for, and of what stands before or behind them."""
+        todo = [d for a in self.asked.values() for d in a.documents]
+        todo += [d for name in wanted if name in self.known for d in self.known[name].documents if d.current]
+        for d in todo:
+            beside = (d.requires, d.fallback)
+            todo += [e for name in beside for e in self._current(name) if e not in todo]
+        return {d.document for d in todo}
 
     def _distance(self, a: Facts, b: Facts) -> Difference:
         key = (id(a), id(b))
@@ -284,17 +302,22 @@ class _Judge:
                 return replace(
                     works, prediction=replace(works.prediction, verdict="slow", confidence="inferred", reason=reason),
                     pattern=operator[1] if operator[0] == "pattern" else works.pattern,
-                    slow=Cited(_kind(self.known[about]), about, found.version, *words, differs),
+                    slow=Cited(_kind(self.known[about].evidence), about, found.version, *words, differs),
                 )  # fmt: skip
         return works
 
     def _one(self, operator: Operator, facts: Facts, name: str) -> _Judged:
-        asked = self.asked.get(name) or Asked(name, "", ("",), (name,))  # a related target
-        about = self.known[asked.target]
-        if about.evidence == "claimed":
-            return self._claimed(operator, facts, about)
+        asked = self.asked.get(name)
+        if asked is None:  # a related target
+            asked = Asked(name, "", ("",), (name,), tuple(d for d in self.known[name].documents if d.current))
+        measured = self._measured(operator, facts, asked)
+        if measured.prediction.verdict != "unknown" or measured.prediction.confidence == "conflicting":
+            return measured
+        return self._written(operator, facts, asked.documents) or measured
+
+    def _measured(self, operator: Operator, facts: Facts, asked: Asked) -> _Judged:
         found = [predict(facts, self.evidence.get((source, operator), []), self._distance) for source in asked.sources]
-        last = found[-1] if found else Prediction("unknown", "none", asked.note)
+        last = found[-1] if found else Prediction("unknown", "none", asked.note or "nothing speaks of it")
         if len({f.verdict for f in found}) > 1:
             told = ", ".join(f"{_SAID[f.verdict]} in {version}" for f, version in zip(found, asked.versions, strict=True))
             return _Judged(Prediction("unknown", "conflicting", f"{asked.note}: {told}"))
@@ -303,20 +326,34 @@ class _Judge:
             last = replace(last, confidence="inferred", reason=f"{last.reason}; {note}")
         return _Judged(last, target=asked.sources[-1] if found else "")
 
-    def _claimed(self, operator: Operator, facts: Facts, about: Target) -> _Judged:
-        """A document's word: the converter's table first if there is one, then the runtime's; a refusal there may still fall back."""
-        if about.requires:
-            found, claim = self._table(operator, facts, about.requires)
-            if found.verdict != "works" or (claim is not None and claim.status == "folded"):
-                return _Judged(found, claim, about.requires, about.target)
-        found, claim = self._table(operator, facts, about.target)
-        if found.verdict == "breaks" and about.fallback and self._table(operator, facts, about.fallback)[0].verdict == "works":
-            found = replace(found, verdict="falls_back", reason=f"{found.reason}; {about.fallback} takes it")
-        return _Judged(found, claim, about.target, about.target)
+    def _written(self, operator: Operator, facts: Facts, documents: Sequence[Document]) -> _Judged | None:
+        """Return the word of the first document that has one, else the first document's reason for having none."""
+        judged = (self._document(operator, facts, document) for document in documents)
+        told = [replace(j, prediction=replace(j.prediction, confidence=j.document.evidence)) if j.claim and j.document else j for j in judged]
+        return next((j for j in told if j.prediction.verdict != "unknown"), told[0] if told else None)
 
-    def _table(self, operator: Operator, facts: Facts, target: str) -> tuple[Prediction, Claim | None]:
-        general = self.claims.get((target, ("", "*")), [])
-        return judge_claims(facts, self.claims.get((target, operator), []), general)
+    def _document(self, operator: Operator, facts: Facts, document: Document) -> _Judged:
+        """A document's word: the converter's table first if there is one, then the runtime's; a refusal there may still fall back."""
+        before = self._written(operator, facts, self._current(document.requires))
+        if before is not None and (before.prediction.verdict != "works" or (before.claim is not None and before.claim.status == "folded")):
+            return before
+        found = self._table(operator, facts, document)
+        if found.prediction.verdict == "breaks":
+            behind = self._written(operator, facts, self._current(document.fallback))
+            if behind is not None and behind.prediction.verdict == "works":
+                reason = f"{found.prediction.reason}; {document.fallback} takes it"
+                return replace(found, prediction=replace(found.prediction, verdict="falls_back", reason=reason))
+        return found
+
+    def _current(self, target: str | None) -> list[Document]:
+        """Return the newest documents of a target that stands before or behind another."""
+        about = self.known.get(target or "")
+        return [d for d in about.documents if d.current] if about else []
+
+    def _table(self, operator: Operator, facts: Facts, document: Document) -> _Judged:
+        general = self.claims.get((document.document, ("", "*")), [])
+        found, claim = judge_claims(facts, self.claims.get((document.document, operator), []), general)
+        return _Judged(found, claim, document)
 
 
 @dataclass(frozen=True)
@@ -386,11 +423,11 @@ def _partitions(feeders: Sequence[Sequence[int]], good: Sequence[bool]) -> dict[
 def _stage_of(judged: _Judged, about: Target) -> Stage | None:
     if judged.prediction.verdict in ("works", "unknown") or judged.claim is None:
         return None
-    return "convert" if judged.claim_target == about.requires else "compile"
+    return "compile" if judged.document is None or judged.document.target == about.target else "convert"
 
 
-def _kind(about: Target) -> Literal["measured", "declared", "claimed"]:
-    return "measured" if about.evidence == "measured" else "declared" if about.evidence == "declared" else "claimed"
+def _kind(evidence: str) -> Kind:
+    return next(kind for kind in get_args(Kind) if kind == evidence)
 
 
 def _advice(subject: _Subject, asked: Asked, judge: _Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
@@ -456,11 +493,10 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, 
         if found.probe and (detail := details.get((found.probe, one.target))) is not None:
             stage = stage or (detail.stage if found.verdict in ("breaks", "falls_back") else None)  # type: ignore[assignment]
             words = (detail.probe, detail.outcome, detail.message, detail.started[:10], detail.history)
-            cited = (Cited(_kind(about), asked.target, detail.version, *words, dict(found.differs)),)
-        elif one.claim is not None:
-            table = known[one.claim_target]
+            cited = (Cited(_kind(about.evidence), asked.target, detail.version, *words, dict(found.differs)),)
+        elif one.claim is not None and (table := one.document) is not None:
             text = one.claim.note or one.claim.unchecked
-            cited = (Cited("claimed", one.claim_target, table.newest, table.source, one.claim.status, text, table.last_run),)
+            cited = (Cited(_kind(table.evidence), table.target, table.version, table.source, one.claim.status, text, table.date),)
         if one.slow is not None:
             cited = (one.slow, *cited)
         kin = (judge(subject, r) for r in about.related if r in known)
@@ -485,7 +521,7 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, 
     counts = Counter(verdicts)
     tally: dict[str, int] = {v: counts.get(v, 0) for v in VERDICTS}
     pieces = _partitions(plan.feeders, [v in ("works", "slow") for v in verdicts[: len(plan.feeders)]])
-    return TargetReport(name, worst(counts), _kind(about), asked.version, asked.versions, tally, pieces, tuple(nodes))
+    return TargetReport(name, worst(counts), _kind(about.evidence), asked.version, asked.versions, tally, pieces, tuple(nodes))
 
 
 def schema_text() -> str:

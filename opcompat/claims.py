@@ -1,4 +1,4 @@
-"""What vendors' documents say about operators: typed rows, read from the files of data/claims."""
+"""What documents, SDKs and third parties say about operators: typed rows, read from the files of data/claims and data/sources."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ Scalar = StrictBool | StrictInt | StrictStr
 Scalars = Annotated[list[Scalar], Field(min_length=1)]
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(strict=True, max_length=500)]
-Target = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9]+/[a-z0-9.-]+$")]
+Target = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")]
 
 
 class ClaimError(Exception):
@@ -44,6 +44,8 @@ class ClaimHeader(_Model):
     """The first line of a file: what the rows are about and which document states them."""
 
     target: Target
+    evidence: Literal["declared", "reported", "claimed"] = "claimed"
+    """declared: by tables inside the SDK; reported: by somebody who ran it; claimed: by a document."""
     requires: Target | None
     """A target whose claims a node must meet as well: the converter in front of the runtime."""
     related: list[Target]
@@ -64,7 +66,8 @@ class Claim(_Model):
     op_type: Name
     """Operator or, in the domain `pattern`, the name of a pattern; `*` speaks of every operator."""
     domain: Text
-    status: Literal["supported", "partial", "unsupported", "folded"]
+    status: Literal["supported", "partial", "unsupported", "folded", "fallback"]
+    """folded: gone after conversion; fallback: the vendor's software runs it elsewhere, on the CPU mostly."""
     when: Conditions = {}
     limits: Conditions = {}
     unchecked: Text = ""
@@ -103,5 +106,6 @@ def read(path: Path) -> tuple[ClaimHeader, list[Claim]]:
 
 
 def load(where: Path | None = None) -> list[tuple[ClaimHeader, list[Claim]]]:
-    """Return header and rows of every *.jsonl of the folder, sorted by file name."""
-    return [read(path) for path in sorted((where or folder()).glob("*.jsonl"))]
+    """Return header and rows of every *.jsonl of the folder (what people wrote) and of `sources` beside it (what a command made), by file name."""
+    where = where or folder()
+    return [read(path) for path in sorted([*where.glob("*.jsonl"), *where.with_name("sources").glob("*.jsonl")], key=lambda p: p.name)]

@@ -102,22 +102,27 @@ def fix(model: Path, out: Path, targets: tuple[str, ...]) -> None:
 
 @app.command()
 def targets() -> None:
-    """List every target: kind of evidence, versions, operators, probes, last run."""
+    """List every target: kinds of evidence, versions, operators, probes, last run."""
+    from typing import get_args
+
     from rich.console import Console
     from rich.table import Table
 
+    from opcompat import checker
     from opcompat.store import Base, database_path
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "evidence", "newest", "measured since", "operators", "probes or claims", "last run", "about"):
+    for heading in ("target", "evidence", "newest", "since", "operators", "probes", "statements", "last run", "about"):
         table.add_column(heading)
     with Base(database_path()) as base:
         counts, versions = base.counts(), base.versions()
-        for t in sorted(base.targets().values(), key=lambda t: (t.evidence != "measured", t.target)):
-            operators, rows = counts.get(t.target, (0, 0))
-            older = versions.get(t.target, [])[:-1]
-            since = f"{older[0]} ({len(older) + 1} versions)" if older else ""
-            table.add_row(t.target, t.evidence, t.newest, since, str(operators), str(rows), t.last_run[:10], t.about)
+        order = get_args(checker.Kind)
+        for t in sorted(base.targets().values(), key=lambda t: (order.index(t.evidence), t.target)):
+            operators, *numbers = counts.get(t.target, (0, 0, 0))
+            known = versions.get(t.target) or [d.version for d in reversed(t.documents) if d.evidence == t.evidence]
+            since = f"{known[0]} ({len(known)} versions)" if len(known) > 1 else ""
+            kinds = dict.fromkeys([t.evidence, *(d.evidence for d in t.documents)])
+            table.add_row(t.target, ", ".join(kinds), t.newest, since, str(operators), *(str(n or "") for n in numbers), t.last_run[:10], t.about)
     Console().print(table)
 
 

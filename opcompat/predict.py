@@ -156,7 +156,7 @@ def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Fact
         return Prediction("breaks", "inferred", why, chosen.probe, differing(gap, facts, chosen.facts))
     passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.outcome == "pass"), key=lambda p: p[:2])
     if not passing:
-        return Prediction("unknown", "none", f"the {len(usable)} probes that ran here fail for reasons this node may not share")
+        return Prediction("unknown", "conflicting", f"the {len(usable)} probes that ran here fail for reasons this node may not share")
     size, _, gap, nearest = passing[0]
     reference = differing(gap, facts, nearest.facts)
     if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
@@ -164,7 +164,8 @@ def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Fact
         return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)
     doubt = min((len(d) for d, e in gaps if e.bad and e.cause is None), default=size + 1)
     if doubt <= size:
-        return Prediction("unknown", "none", "probes as close to this node fail, for no single reason that could be named", nearest.probe, reference)
+        why = "probes as close to this node fail, for no single reason that could be named"
+        return Prediction("unknown", "conflicting", why, nearest.probe, reference)
     verdict: Verdict = "works" if nearest.good else "falls_back"
     return Prediction(verdict, "inferred", "every fact in which it differs from a passing probe passes elsewhere", nearest.probe, reference)
 
@@ -248,6 +249,7 @@ def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim]
         return Prediction("unknown", "none", "the document does not mention this operator"), None
     broken: list[tuple[Claim, str]] = []
     unsure: list[tuple[Claim, str]] = []
+    elsewhere: list[tuple[Claim, str]] = []
     for claim in speaking:
         if claim.status == "unsupported":
             broken.append((claim, claim.note or "listed as unsupported"))
@@ -264,11 +266,15 @@ def judge_claims(facts: Facts, claims: Sequence[Claim], general: Sequence[Claim]
             unsure.append((claim, f"supported with limits that cannot be checked here: {claim.unchecked}"))
         elif claim.status == "folded":
             return Prediction("works", "claimed", "removed at conversion" + (f": {claim.note}" if claim.note else "")), claim
+        elif claim.status == "fallback":
+            elsewhere.append((claim, claim.note or "listed as run elsewhere"))
         else:
             extra = f"; further limits not checked: {claim.unchecked}" if claim.unchecked else ""
             return Prediction("works", "claimed", "listed as supported" + extra), claim
     if unsure:
         return Prediction("unknown", "claimed", unsure[0][1]), unsure[0][0]
+    if elsewhere:
+        return Prediction("falls_back", "claimed", elsewhere[0][1]), elsewhere[0][0]
     return Prediction("breaks", "claimed", broken[0][1]), broken[0][0]
 
 

@@ -89,9 +89,9 @@ def first_offenders(target: TargetReport) -> str:
 def cite(cited: Cited) -> str:
     """One line of evidence: kind, where from, when, and its own words."""
     words = f": {' '.join(cited.message.split())[:300]}" if cited.message else ""
-    if cited.kind != "claimed":
-        return f"{cited.kind} on {cited.target} {cited.version}, {cited.date}: {cited.source} -> {cited.outcome}{words}"
-    return f"claimed by {cited.source}: {cited.outcome}{words}"
+    if cited.outcome in ("supported", "partial", "unsupported", "folded", "fallback"):  # a row of a table
+        return f"{cited.kind} by {cited.source}: {cited.outcome}{words}"
+    return f"{cited.kind} on {cited.target} {cited.version}, {cited.date}: {cited.source} -> {cited.outcome}{words}"
 
 
 def differing(cited: Cited) -> str:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +23,9 @@ from typing import Any
 from opcompat.outcome import OWN_FAULT, Clocked, Outcome, Result, Run, group_message
 from opcompat.predict import Claim, Evidence, Timed, causes, judge_claims, trusted
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+DOCUMENTED = ("declared", "reported", "claimed")
+"""Kinds of evidence that are tables and no runs, the strongest first."""
 MAX_RUN_FILE_BYTES = 200 << 20
 
 
@@ -261,8 +264,13 @@ CREATE TABLE contradictions (
   kind TEXT NOT NULL, target TEXT NOT NULL REFERENCES targets(target), said TEXT NOT NULL, claim INTEGER REFERENCES claims(claim),
   measured_on TEXT NOT NULL REFERENCES targets(target), probe_id INTEGER NOT NULL REFERENCES probes(probe_id), outcome TEXT NOT NULL
 );
+CREATE TABLE documents (
+  document INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), evidence TEXT NOT NULL, version TEXT NOT NULL,
+  current INTEGER NOT NULL, source TEXT NOT NULL, date TEXT NOT NULL, about TEXT NOT NULL, requires TEXT, fallback TEXT
+);
 CREATE TABLE claims (
-  claim INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), domain TEXT NOT NULL, op_type TEXT NOT NULL, status TEXT NOT NULL,
+  claim INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(document), domain TEXT NOT NULL, op_type TEXT NOT NULL,
+  status TEXT NOT NULL,
   "when" TEXT NOT NULL, limits TEXT NOT NULL, unchecked TEXT NOT NULL, note TEXT NOT NULL, runtime_op TEXT NOT NULL
 );
 CREATE TABLE timings (
@@ -282,6 +290,7 @@ CREATE INDEX measurements_message ON measurements (message_id) WHERE message_id 
 CREATE INDEX measurements_flaky ON measurements (release) WHERE agreeing < attempts;
 CREATE INDEX spans_changes ON spans (target, first, outcome) WHERE number > 0;
 CREATE INDEX claims_operator ON claims (op_type, domain);
+CREATE INDEX claims_document ON claims (document);
 CREATE VIEW results AS
   SELECT p.probe, r.target, m.run, r.version, r.current, m.outcome, m.stage, m.placement, c.text AS cause,
     coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group, coalesce(g.error_class, '') AS error_class,
@@ -305,8 +314,9 @@ CREATE VIEW support AS
     SUM(n.failed) AS failed, SUM(n.wrong) AS wrong, SUM(n.crashed) AS crashed, SUM(n.timed_out) AS timed_out, t.evidence
   FROM counts n JOIN releases r USING (release) JOIN targets t USING (target) WHERE r.current GROUP BY r.target, n.domain, n.op_type
   UNION ALL
-  SELECT domain, op_type, target, '' AS version, COUNT(*), SUM(status IN ('supported', 'folded')), 0, SUM(status = 'unsupported'), 0, 0, 0, 'claimed'
-  FROM claims GROUP BY domain, op_type, target;
+  SELECT domain, op_type, target, '' AS version, COUNT(*), SUM(status IN ('supported', 'folded')), SUM(status = 'fallback'),
+    SUM(status = 'unsupported'), 0, 0, 0, evidence
+  FROM claims JOIN documents USING (document) WHERE current GROUP BY domain, op_type, document;
 """
 
 COUNT = """
@@ -360,7 +370,7 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: I
             about = {"schema_version": str(SCHEMA_VERSION), "newest_run": max((run.started for _, run, _ in every), default="")}
             db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(about.items()))
             counts = {"probes": len(known), "results": len(latest)}
-            for what in ("targets", "releases", "claims", "contradictions", "timings", "slowdowns"):
+            for what in ("targets", "releases", "documents", "claims", "contradictions", "timings", "slowdowns"):
                 counts[what] = db.execute(f"SELECT COUNT(*) FROM {what}").fetchone()[0]
             counts["disputed probes"] = db.execute("SELECT COUNT(*) FROM probes WHERE disputed").fetchone()[0]
             counts["results of probes no longer defined"] = stale
@@ -385,36 +395,59 @@ def _insert(db: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]])
 
 
 def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[str, str], declared: Mapping[str, Any], claims: list[Any]) -> None:
+    """Fill targets, runs, documents and claims. Measurements and documents of one target meet in its row: the strongest speaks for it."""
     rows: dict[str, tuple[Any, ...]] = {}
-    for header, _ in claims:
+    kin: dict[str, tuple[list[str], str | None, list[str], str | None]] = {}  # target -> what all its documents say of it
+    documents = _ordered(claims)
+    for header, _, _ in documents:
         runtime, device = header.target.split("/")
-        source = f"{header.publisher}: {header.title} ({header.version}, {header.date})"
-        rows[header.target] = (
-            header.target, runtime, device, "claimed", header.version, "{}", header.about, json.dumps(header.aliases), header.requires,
-            json.dumps(header.related), header.fallback, source, header.date,
-        )  # fmt: skip
+        aliases, requires, related, fallback = kin.get(header.target, ([], None, [], None))
+        aliases = list(dict.fromkeys([*aliases, *header.aliases]))
+        related = list(dict.fromkeys([*related, *header.related]))
+        kin[header.target] = (aliases, requires or header.requires, related, fallback or header.fallback)
+        rows.setdefault(header.target, (runtime, device, header.evidence, header.version, "{}", header.about, _source(header), header.date))
     driven = []
     for number, (_, run, _) in enumerate(every, 1):
         if run.target not in newest:
             continue  # timed, but never probed
         runtime, device = run.target.split("/")
         driver = declared.get(run.target)
-        about, aliases, evidence = (getattr(driver, name, default) for name, default in (("ABOUT", ""), ("ALIASES", ()), ("EVIDENCE", "measured")))
+        about, others, evidence = (getattr(driver, name, default) for name, default in (("ABOUT", ""), ("ALIASES", ()), ("EVIDENCE", "measured")))
         if run.version == newest[run.target]:
-            rows[run.target] = (
-                run.target, runtime, device, evidence, run.version, options_key(run.options), about, json.dumps(list(aliases)), None, "[]", None,
-                evidence, run.started,
-            )  # fmt: skip
+            rows[run.target] = (runtime, device, evidence, run.version, options_key(run.options), about, evidence, run.started)
+            named, requires, related, fallback = kin.get(run.target, ([], None, [], None))
+            kin[run.target] = (list(dict.fromkeys([*others, *named])), requires, related, fallback)
         details = (options_key(run.packages), options_key(run.options), options_key(run.host), run.opcompat, run.started, run.source)
         driven.append((number, run.target, run.version, *details))
-    _insert(db, "targets", (row for _, row in sorted(rows.items())))
+    for target, (*about, source, last) in sorted(rows.items()):
+        aliases, requires, related, fallback = kin[target]
+        _insert(db, "targets", [(target, *about, json.dumps(aliases), requires, json.dumps(related), fallback, source, last)])
     _insert(db, "runs", driven)
     number = 0
-    for header, listed in claims:
+    for document, (header, listed, current) in enumerate(documents, 1):
+        words = (header.version, int(current), _source(header), header.date, header.about, header.requires, header.fallback)
+        _insert(db, "documents", [(document, header.target, header.evidence, *words)])
         for c in listed:
             number += 1
             texts = (json.dumps(c.when, sort_keys=True), json.dumps(c.limits, sort_keys=True), c.unchecked, c.note, c.runtime_op)
-            _insert(db, "claims", [(number, header.target, c.domain, c.op_type, c.status, *texts)])
+            _insert(db, "claims", [(number, document, c.domain, c.op_type, c.status, *texts)])
+
+
+def _source(header: Any) -> str:
+    return f"{header.publisher}: {header.title} ({header.version}, {header.date})"
+
+
+def _ordered(claims: list[Any]) -> list[tuple[Any, Any, bool]]:
+    """Return (header, rows, whether no newer one of its kind speaks of its target): by target, the strongest evidence and newest version first."""
+    weighed = sorted(claims, key=lambda c: version_order(c[0].version), reverse=True)
+    weighed.sort(key=lambda c: (c[0].target, DOCUMENTED.index(c[0].evidence)))
+    seen: set[tuple[str, str]] = set()
+    made = []
+    for header, rows in weighed:
+        kind = (header.target, header.evidence)
+        made.append((header, rows, kind not in seen))
+        seen.add(kind)
+    return made
 
 
 def _insert_probes(db: sqlite3.Connection, probes: Iterable[Any], oracles: Mapping[str, str]) -> dict[str, int]:
@@ -492,9 +525,9 @@ def _blame(latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping
 def _insert_contradictions(
     db: sqlite3.Connection, latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any], ids: Mapping[str, int], claims: list[Any]
 ) -> None:
-    """Insert where a document and a measurement of a comparable target disagree about one probe."""
+    """Insert where the newest document of its kind and a measurement of a comparable target disagree about one probe."""
     number = 0
-    for header, listed in claims:
+    for header, listed, newest in _ordered(claims):
         rows: dict[tuple[str, str], list[Claim]] = {}
         for c in listed:
             number += 1
@@ -502,16 +535,23 @@ def _insert_contradictions(
         device = header.target.split("/")[1]
         named = {t for t in versions if t == header.target or t.startswith(f"{header.target}-")}
         kin = sorted(named | {t for t in header.related if t in versions and t.split("/")[1].split("-")[0] == device})
-        for p in sorted(known.values(), key=lambda p: str(p.id)) if kin else ():
+        for p in sorted(known.values(), key=lambda p: str(p.id)) if kin and newest else ():
             said, claim = judge_claims(p.facts, rows.get((p.domain, p.op_type), ()), rows.get(("", "*"), ()))
             if p.domain == "pattern" or said.verdict not in ("works", "breaks") or claim is None:
-                continue
+                continue  # what falls back runs, and what runs elsewhere may fail there
             for target in kin:
                 _, r = latest.get((target, versions[target][-1], p.id), (0, None))
                 if r is None or r.outcome in OWN_FAULT or (r.outcome == "pass") == (said.verdict == "works"):
                     continue
-                kind = "documented, but it fails" if said.verdict == "works" else "not documented, but it works"
+                kind = _CONTRADICTION[header.evidence, said.verdict]
                 _insert(db, "contradictions", [(kind, header.target, said.reason, claim.row, target, ids[p.id], r.outcome)])
+
+
+_CONTRADICTION = {
+    ("claimed", "works"): "documented, but it fails", ("claimed", "breaks"): "not documented, but it works",
+    ("declared", "works"): "declared, but it fails", ("declared", "breaks"): "declared unsupported, but it works",
+    ("reported", "works"): "reported to work, but it fails", ("reported", "breaks"): "reported to fail, but it works",
+}  # fmt: skip
 
 
 def _insert_timings(db: sqlite3.Connection, every: list[Any], runs: int, versions: Mapping[str, Sequence[str]], timings: Iterable[Any]) -> None:
@@ -543,19 +583,39 @@ def _insert_timings(db: sqlite3.Connection, every: list[Any], runs: int, version
 
 
 @dataclass(frozen=True)
+class Document:
+    """A table of statements about one target."""
+
+    document: int
+    target: str
+    evidence: str
+    version: str
+    current: bool
+    """Whether no newer one of the same kind speaks of the target."""
+    source: str
+    date: str
+    requires: str | None
+    """A target whose documents a node must meet as well."""
+    fallback: str | None
+    """Where a refused node may run instead."""
+
+
+@dataclass(frozen=True)
 class Target:
     """A target as compat.db knows it."""
 
     target: str
     evidence: str
+    """The strongest kind there is."""
     newest: str
     about: str
     aliases: tuple[str, ...]
     requires: str | None
     related: tuple[str, ...]
-    fallback: str | None
     source: str
     last_run: str
+    documents: tuple[Document, ...]
+    """The strongest and newest first."""
 
 
 @dataclass(frozen=True)
@@ -609,7 +669,7 @@ class Base:
                 age = "older" if found < SCHEMA_VERSION else "newer"
                 cure = "rebuild it with `opcompat build`" if found < SCHEMA_VERSION else "upgrade opcompat"
                 raise StoreError(f"{path} has the {age} schema {found}, this opcompat reads {SCHEMA_VERSION}: {cure}")
-            self.db.execute("SELECT 1 FROM targets, probes, measurements, spans, claims, timed LIMIT 1")
+            self.db.execute("SELECT 1 FROM targets, probes, measurements, spans, documents, claims, timed LIMIT 1")
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -630,11 +690,16 @@ class Base:
 
     def targets(self) -> dict[str, Target]:
         """Return every target by name."""
-        sql = "SELECT target, evidence, newest, about, aliases, requires, related, fallback, source, last_run FROM targets"
+        sql = "SELECT document, target, evidence, version, current, source, date, requires, fallback FROM documents ORDER BY document"
+        documents: dict[str, list[Document]] = {}
+        for number, target, evidence, version, current, *others in self._rows(sql):
+            documents.setdefault(target, []).append(Document(number, target, evidence, version, bool(current), *others))
+        sql = "SELECT target, evidence, newest, about, aliases, requires, related, source, last_run FROM targets"
         found = {}
-        for target, evidence, newest, about, aliases, requires, related, fallback, source, last_run in self._rows(sql):
+        for target, evidence, newest, about, aliases, requires, related, source, last_run in self._rows(sql):
             names, kin = tuple(json.loads(aliases)), tuple(json.loads(related))
-            found[target] = Target(target, evidence, newest, about, names, requires, kin, fallback, source, last_run)
+            written = tuple(documents.get(target, ()))
+            found[target] = Target(target, evidence, newest, about, names, requires, kin, source, last_run, written)
         return found
 
     def versions(self) -> dict[str, list[str]]:
@@ -689,15 +754,16 @@ class Base:
                     found.setdefault((name, (domain, op_type)), []).append(Timed(*(timing, *about, *numbers, version, started)))
         return found
 
-    def claims(self, op_types: Sequence[str]) -> dict[tuple[str, Operator], list[Claim]]:
-        """Return (target, operator) -> rows of documents; rows about every operator are under ("", "*")."""
+    def claims(self, op_types: Sequence[str], documents: Iterable[int]) -> dict[tuple[int, Operator], list[Claim]]:
+        """Return (document, operator) -> its rows; rows about every operator are under ("", "*")."""
         ops = ",".join("?" * (len(op_types) + 1))
-        sql = f"""SELECT target, domain, op_type, claim, status, "when", limits, unchecked, note, runtime_op FROM claims
-                  WHERE op_type IN ({ops}) ORDER BY claim"""
-        found: dict[tuple[str, Operator], list[Claim]] = {}
-        for target, domain, op_type, number, status, when, limits, unchecked, note, runtime_op in self._rows(sql, *op_types, "*"):
-            claim = Claim(number, status, json.loads(when), json.loads(limits), unchecked, note, runtime_op)
-            found.setdefault((target, (domain, op_type)), []).append(claim)
+        sql = f"""SELECT document, domain, op_type, claim, status, "when", limits, unchecked, note, runtime_op FROM claims
+                  WHERE op_type IN ({ops}) AND document IN ({",".join(map(str, documents))}) ORDER BY claim"""
+        read = lru_cache(None)(json.loads)  # most conditions are shared by many rows
+        found: dict[tuple[int, Operator], list[Claim]] = {}
+        for document, domain, op_type, number, status, when, limits, unchecked, note, runtime_op in self._rows(sql, *op_types, "*"):
+            claim = Claim(number, status, read(when), read(limits), unchecked, note, runtime_op)
+            found.setdefault((document, (domain, op_type)), []).append(claim)
         return found
 
     def details(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Detail]:
@@ -742,7 +808,8 @@ class Base:
         rows = self._rows("SELECT model FROM probes WHERE probe = ? UNION ALL SELECT model FROM timings WHERE timing = ?", probe, probe)
         return zlib.decompress(rows[0][0]) if rows else None
 
-    def counts(self) -> dict[str, tuple[int, int]]:
-        """Return target -> (operators with evidence, probes or claims)."""
-        rows = self._rows("SELECT target, COUNT(DISTINCT domain || ':' || op_type), SUM(probes) FROM support GROUP BY target")
-        return {target: (operators, number) for target, operators, number in rows}
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Return target -> (operators with evidence, probes of its newest version, statements of its newest documents)."""
+        sql = """SELECT target, COUNT(DISTINCT domain || ':' || op_type), SUM(IIF(version = '', 0, probes)), SUM(IIF(version = '', probes, 0))
+                 FROM support GROUP BY target"""
+        return {target: (operators, probes, claims) for target, operators, probes, claims in self._rows(sql)}

@@ -8,7 +8,7 @@ from datasette import hookimpl
 from markupsafe import Markup, escape
 
 UNKNOWN = '<td class="unknown">?</td>'
-COUNTS = ("evidence", "probes", "passed", "fell_back", "failed", "wrong", "crashed", "timed_out")
+COUNTS = ("evidence", "written", "probes", "passed", "fell_back", "failed", "wrong", "crashed", "timed_out")
 of = itemgetter(*COUNTS)
 
 
@@ -21,7 +21,7 @@ def prepare_jinja2_environment(env):
         """Return (class and style, text of the title, sign) of one cell of the big matrix."""
         row = dict(zip(COUNTS, counts, strict=True))
         kind, sign, short, full = words["verdict"](row)
-        if row["evidence"] == "claimed":
+        if row["written"]:
             return f'class="{kind} claimed"', full, f"{sign} {short}"
         share = f' style="--share:{100 * row["passed"] // row["probes"]}%"' if kind == "partly" else ""
         said = " declared" if row["evidence"] == "declared" else ""

@@ -30,7 +30,7 @@ async def operator(datasette, request):
         r["probe_id"]: {**r, "facts": json.loads(r["facts"])}
         for r in await rows(datasette, f"SELECT probe_id, probe, context, facts FROM probes WHERE {here} ORDER BY probe", of)
     }
-    claims = await rows(datasette, f"SELECT c.*, t.source FROM claims c JOIN targets t USING (target) WHERE {here} ORDER BY target, claim", of)
+    claims = await rows(datasette, f"SELECT c.*, d.* FROM claims c JOIN documents d USING (document) WHERE {here} AND current ORDER BY target, claim", of)
     if not probes and not claims:
         names = [r["op_type"] for r in await rows(datasette, "SELECT op_type FROM probes UNION SELECT op_type FROM claims")]
         near = get_close_matches(op_type.lower(), [n.lower() for n in names], 3, 0.7)
@@ -72,7 +72,10 @@ async def operator(datasette, request):
     blamed = {t: blame(probes, variants, t) for t in targets}
     kept = [number for number, cells in variants.items() if fits(asked, probes[number], [cells[t] for t in targets if t in cells])]
     number = max(1, min(int(n) if (n := request.args.get("page", "")).isdecimal() else 1, -(-len(kept) // PER_PAGE)))
-    said = {row["target"]: row for row in await rows(datasette, f"SELECT * FROM support WHERE {here} AND evidence = 'claimed'", of)}
+    said = {}
+    for row in await rows(datasette, f"SELECT *, 1 AS written FROM support WHERE {here} AND version = ''", of):
+        if row["target"] not in over:  # what was measured speaks for itself; all documents are listed below
+            said.setdefault(row["target"], row)
     trouble = sum(fits({"verdict": "trouble"}, probes[n], cells.values()) for n, cells in variants.items())
     timed = await rows(datasette, f"SELECT * FROM slowdowns WHERE {here} ORDER BY ratio, timing, target", of)
     context = {

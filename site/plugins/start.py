@@ -18,7 +18,7 @@ COUNTS = ("probes", "passed", "fell_back", "failed", "wrong", "crashed", "timed_
 async def columns(datasette, asked):
     """Return the columns of the matrix: targets, or versions of one, each with the number of the release it shows."""
     sql = """SELECT t.target, t.runtime, t.device, t.evidence, t.newest, t.about, r.release, r.version, r.current
-             FROM targets t LEFT JOIN releases r USING (target) ORDER BY t.evidence = 'claimed', t.target, r.position DESC"""
+             FROM targets t LEFT JOIN releases r USING (target) ORDER BY r.release IS NULL, t.evidence, t.target, r.position DESC"""
     every = [r for r in await rows(datasette, sql) if asked["target"] in ("", r["target"], f"{r['runtime']}/*")]
     every = [r for r in every if asked["evidence"] in ("", r["evidence"])]
     wanted = asked["version"]
@@ -38,10 +38,11 @@ async def start(datasette, request):
     sql = f"""SELECT release, domain, op_type, {sums} FROM counts
               {where} AND release IN ({",".join(map(str, releases))}) GROUP BY release, domain, op_type"""
     for row in await rows(datasette, sql, asked):
-        cells[row["domain"], row["op_type"]][releases[row["release"]]] = {**row, "evidence": evidence[row["release"]]}
-    sql = """SELECT domain, op_type, target, 'claimed' AS evidence, COUNT(*) AS probes, SUM(status IN ('supported', 'folded')) AS passed,
-               SUM(status = 'unsupported') AS failed, 0 AS fell_back, 0 AS wrong, 0 AS crashed, 0 AS timed_out
-             FROM claims WHERE op_type <> '*' GROUP BY domain, op_type, target"""
+        cells[row["domain"], row["op_type"]][releases[row["release"]]] = {**row, "evidence": evidence[row["release"]], "written": 0}
+    sql = """SELECT domain, op_type, d.target, d.evidence, 1 AS written, COUNT(*) AS probes, SUM(status IN ('supported', 'folded')) AS passed,
+               SUM(status = 'unsupported') AS failed, SUM(status = 'fallback') AS fell_back, 0 AS wrong, 0 AS crashed, 0 AS timed_out
+             FROM claims JOIN documents d USING (document) JOIN targets t ON t.target = d.target AND t.evidence = d.evidence
+             WHERE d.current AND op_type <> '*' AND d.target NOT IN (SELECT target FROM releases) GROUP BY domain, op_type, document"""
     for row in await rows(datasette, sql):  # the documents' part of the view `support`, without the counting of the other part
         if not asked["family"] or (row["domain"], row["op_type"]) in cells:
             cells.setdefault((row["domain"], row["op_type"]), {})[f"{row['target']}@"] = row
@@ -60,7 +61,7 @@ async def start(datasette, request):
                COUNT(DISTINCT target) AS targets, SUM(n.probes) AS results
              FROM counts n JOIN releases USING (release) JOIN targets t USING (target) WHERE t.evidence = 'measured'"""
     database = datasette.get_database("compat")
-    targets = await rows(datasette, "SELECT * FROM targets ORDER BY evidence = 'claimed', target")
+    targets = await rows(datasette, "SELECT * FROM targets ORDER BY evidence <> 'measured', evidence, target")
     versions = await rows(datasette, "SELECT version FROM releases WHERE target = :target ORDER BY position DESC", asked)
     context = {
         "columns": shown, "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
@@ -81,8 +82,8 @@ def fits(verdict, row, columns):
     if verdict == "works":
         return bool(row) and all(cell["passed"] == cell["probes"] for cell in row.values())
     if verdict == "breaks":
-        return any(not cell["passed"] and (cell["evidence"] != "claimed" or cell["failed"] == cell["probes"]) for cell in row.values())
-    return any(cell["evidence"] != "claimed" and cell["passed"] < cell["probes"] for cell in row.values())
+        return any(not cell["passed"] and (not cell["written"] or cell["failed"] == cell["probes"]) for cell in row.values())
+    return any(not cell["written"] and cell["passed"] < cell["probes"] for cell in row.values())
 
 
 @hookimpl

@@ -73,15 +73,22 @@ async def target(datasette, request):
         }
     context |= {
         "slowdowns": await rows(datasette, "SELECT * FROM slowdowns WHERE target = :target ORDER BY ratio, timing", of),
+        "tables": await rows(
+            datasette,
+            """SELECT d.*, COUNT(claim) AS number FROM documents d LEFT JOIN claims USING (document) WHERE target = :target
+               GROUP BY document ORDER BY document""",
+            of,
+        ),
         "claims": await rows(
             datasette,
-            "SELECT * FROM claims WHERE target = :target AND op_type LIKE '%' || :operator || '%' ORDER BY op_type <> '*', domain, op_type, claim",
+            """SELECT c.* FROM claims c JOIN documents d USING (document) WHERE target = :target AND current AND op_type LIKE '%' || :operator || '%'
+               ORDER BY document, op_type <> '*', domain, op_type, claim""",
             of,
         ),
         "runs": await rows(datasette, "SELECT * FROM runs WHERE target = :target ORDER BY run DESC LIMIT 20", of),
         "documents": await rows(
             datasette,
-            """SELECT target FROM targets WHERE evidence = 'claimed' AND target <> :target
+            """SELECT target FROM targets WHERE target IN (SELECT target FROM documents) AND target <> :target
                AND (:target LIKE target || '-%' OR EXISTS (SELECT 1 FROM json_each(related) WHERE value = :target)) ORDER BY target""",
             of,
         ),

@@ -12,10 +12,11 @@ OUTCOMES = {
     "pass": ("works", "✓", "works"), "fallback": ("falls_back", "↷", "falls back"), "fail": ("breaks", "✗", "refused"),
     "wrong": ("breaks", "✗", "wrong numbers"), "crash": ("breaks", "✗", "crash"), "timeout": ("breaks", "✗", "timeout"),
 }  # fmt: skip
+TABLES = {"declared": "the SDK's own table", "reported": "a third party's report", "claimed": "the document"}
 COUNTED = {"fell_back": "fall back", "failed": "refused", "wrong": "wrong numbers", "crashed": "crash", "timed_out": "time out"}
 CLAIMED = {
     "supported": ("works", "✓", "yes"), "folded": ("works", "✓", "folded"), "partial": ("partly", "◐", "limits"),
-    "unsupported": ("breaks", "✗", "no"),
+    "unsupported": ("breaks", "✗", "no"), "fallback": ("falls_back", "↷", "elsewhere"),
 }  # fmt: skip
 ORACLES = {
     "both": "ONNX's reference and unoptimised ONNX Runtime, which agree", "reference": "ONNX's reference", "ort": "unoptimised ONNX Runtime",
@@ -30,11 +31,12 @@ def outcome(result):
 
 
 def verdict(row):
-    """Return (class, sign, short text, full text) of a row of the view `support`."""
+    """Return (class, sign, short text, full text) of a row of the view `support`; `written`: it counts the rows of a table, not results."""
     total, passed = row["probes"], row["passed"]
-    if row["evidence"] == "claimed":
-        kind = CLAIMED["supported" if passed == total else "unsupported" if row["failed"] == total else "partial"]
-        return *kind, f"the document says {kind[2]} ({total} row{'s' * (total != 1)})"
+    if row.get("written"):
+        alike = {"supported": passed, "unsupported": row["failed"], "fallback": row["fell_back"]}
+        kind = CLAIMED[next((status for status, number in alike.items() if number == total), "partial")]
+        return *kind, f"{TABLES[row['evidence']]} says {kind[2]} ({total} row{'s' * (total != 1)})"
     if passed:
         kind, sign = ("works", "✓") if passed == total else ("partly", "◐")
     else:
@@ -161,7 +163,7 @@ def addresses(datasette):
 @hookimpl
 def prepare_jinja2_environment(env, datasette):
     env.globals.update(
-        addresses(datasette), verdict=verdict, outcome=outcome, claimed=CLAIMED, oracles=ORACLES, blame=blame, stretches=stretches, history=history,
+        addresses(datasette), verdict=verdict, outcome=outcome, claimed=CLAIMED, oracles=ORACLES, table_words=TABLES, blame=blame, stretches=stretches, history=history,
         linked=linked, plainly=plainly, counted=counted, lived=lived, by_runtime=by_runtime,
     )  # fmt: skip
     env.filters.update(say=say, parsed=json.loads, doubled=lambda value: (value, value), tally=lambda groups: sum(map(len, groups.values())))
