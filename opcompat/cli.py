@@ -227,6 +227,36 @@ def build(out: Path | None) -> None:
     print(", ".join(f"{n} {what}" for what, n in counts.items()))
 
 
+@app.command("export")
+@target_option
+@click.option("--out", "-o", type=FILE, default=Path("results.jsonl.gz"), show_default=True, help="The file to write.")
+def export_(targets: tuple[str, ...], out: Path) -> None:
+    """Pack the results recorded on this machine into one file, to be sent to somebody who imports it.
+
+    It tells of this machine what decides results: system, processor, versions of packages.
+    """
+    from opcompat import exchange, store
+
+    with waiting("packing"):
+        counts = exchange.export(store.runs_folder(), out, targets)
+    print(f"{out}: {exchange.summary(counts)}")
+
+
+@app.command("import")
+@click.argument("file", type=FILE)
+def import_(file: Path) -> None:
+    """Take in results that `opcompat export` packed on another machine; `opcompat build` then uses them.
+
+    They never replace results of this machine, and count as unconfirmed, that is for nothing, until a second machine's agree.
+    """
+    from opcompat import exchange, store
+    from opcompat import probe as probes
+
+    with waiting("reading"):
+        counts, unknown = exchange.take_in(file, store.runs_folder(), {p.digest: p.id for p in probes.load()})
+    print(f"taken in: {exchange.summary(counts)}" + (f"; {unknown:,} of probes not known here were left out" if unknown else ""))
+
+
 @app.command()
 @click.argument("target")
 @click.argument("old")

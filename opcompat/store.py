@@ -12,6 +12,7 @@ import re
 import sqlite3
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -68,6 +69,11 @@ def timings_folder(runs: Path) -> Path:
     return runs / "timings"
 
 
+def contributed_folder(runs: Path) -> Path:
+    """Return where results of other people's machines are kept, apart from our own."""
+    return runs / "contributed"
+
+
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """Yield a file to write that becomes `out` when all went well; an older `out` is kept otherwise. Raises StoreError where the disk refuses it."""
@@ -107,6 +113,13 @@ def host() -> dict[str, Any]:
     return {"os": system, "arch": platform.machine(), "cpu": model, "flags": " ".join(flags), "threads": 1}
 
 
+def line_of(body: Mapping[str, Any] | Result) -> bytes:
+    """Return a line of a run file; of a result, what is not empty or as usual."""
+    if isinstance(body, Result):
+        body = {k: v for k, v in asdict(body).items() if v not in (None, "", (), {}) and (k not in ("attempts", "agreeing") or v != 1)}
+    return (json.dumps(body, separators=(",", ":")) + "\n").encode()
+
+
 class RunWriter:
     """Appends results to a new run file, made when the first result arrives."""
 
@@ -122,12 +135,12 @@ class RunWriter:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
                 self._line({"run": asdict(self.run)})
-            self._line({k: v for k, v in asdict(result).items() if v not in (None, "", (), {}) and (k not in ("attempts", "agreeing") or v != 1)})
+            self._line(result)
         except OSError as error:
             raise StoreError(f"{self.path} cannot be written ({error.strerror}): results up to here are kept, free the disk and run again") from None
 
-    def _line(self, body: Mapping[str, Any]) -> None:
-        data = (json.dumps(body, separators=(",", ":")) + "\n").encode()
+    def _line(self, body: Mapping[str, Any] | Result) -> None:
+        data = line_of(body)
         if os.write(self.descriptor, data) != len(data):
             raise OSError(28, "disk full")
 
@@ -248,7 +261,7 @@ CREATE TABLE measurements (
   run INTEGER NOT NULL REFERENCES runs(run), outcome TEXT NOT NULL, stage TEXT NOT NULL, placement TEXT NOT NULL,
   cause_id INTEGER REFERENCES texts(text_id), message_id INTEGER REFERENCES messages(message_id), units_id INTEGER REFERENCES texts(text_id),
   max_abs REAL, max_rel REAL, tolerance_id INTEGER REFERENCES texts(text_id), times_ms TEXT, attempts INTEGER NOT NULL,
-  agreeing INTEGER NOT NULL, stderr TEXT NOT NULL, PRIMARY KEY (probe_id, release)
+  agreeing INTEGER NOT NULL, confirmed INTEGER NOT NULL, stderr TEXT NOT NULL, PRIMARY KEY (probe_id, release)
 ) WITHOUT ROWID;
 CREATE TABLE counts (
   release INTEGER NOT NULL REFERENCES releases(release), family TEXT NOT NULL, domain TEXT NOT NULL, op_type TEXT NOT NULL,
@@ -295,7 +308,7 @@ CREATE VIEW results AS
   SELECT p.probe, r.target, m.run, r.version, r.current, m.outcome, m.stage, m.placement, c.text AS cause,
     coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group, coalesce(g.error_class, '') AS error_class,
     u.text AS units, m.max_abs, m.max_rel, coalesce(t.text, '') AS tolerance, p.oracle, coalesce(m.times_ms, '{}') AS times_ms,
-    m.attempts, m.agreeing, m.stderr, n.started
+    m.attempts, m.agreeing, m.confirmed, m.stderr, n.started
   FROM measurements m JOIN releases r USING (release) JOIN probes p USING (probe_id)
     LEFT JOIN texts c ON c.text_id = m.cause_id LEFT JOIN messages g USING (message_id) LEFT JOIN texts u ON u.text_id = m.units_id
     LEFT JOIN texts t ON t.text_id = m.tolerance_id LEFT JOIN runs n USING (run);
@@ -324,7 +337,7 @@ INSERT INTO counts
   SELECT m.release, p.family, p.domain, p.op_type, COUNT(*), SUM(m.outcome = 'pass' AND m.placement <> 'fallback'),
     SUM(m.outcome = 'pass' AND m.placement = 'fallback'), SUM(m.outcome = 'fail'), SUM(m.outcome = 'wrong'), SUM(m.outcome = 'crash'),
     SUM(m.outcome = 'timeout')
-  FROM measurements m JOIN probes p USING (probe_id) WHERE m.outcome NOT IN ('broken', 'unavailable')
+  FROM measurements m JOIN probes p USING (probe_id) WHERE m.outcome NOT IN ('broken', 'unavailable') AND m.confirmed
   GROUP BY m.release, p.domain, p.op_type, p.family
 """
 """Fills the table `counts` from measurements."""
@@ -340,20 +353,10 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: I
 
     known = {p.digest: p for p in probes}
     every = list(read_runs(runs))
+    visiting = list(read_runs(contributed_folder(runs)))
     clocked = list(read_runs(timings_folder(runs), Clocked))
-    versions: dict[str, list[str]] = {}
-    latest: dict[tuple[str, str, str], tuple[int, Result]] = {}
-    stale = 0
-    for number, (_, run, results) in enumerate(every, 1):
-        if run.version not in versions.setdefault(run.target, []):
-            versions[run.target].append(run.version)
-        for result in results:
-            if result.digest in known:
-                latest[run.target, run.version, known[result.digest].id] = (number, result)
-            else:
-                stale += 1
-    for listed in versions.values():
-        listed.sort(key=version_order)
+    found = _gather(every, visiting, known)
+    every += visiting
     stated = load_claims(claims)
     temporary = out.with_name(f"{out.name}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -361,19 +364,19 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: I
     try:
         with sqlite3.connect(temporary) as db:
             db.executescript(f"PRAGMA page_size = 4096; PRAGMA user_version = {SCHEMA_VERSION};" + _SCHEMA)
-            _insert_targets(db, [*every, *clocked], {t: v[-1] for t, v in versions.items()}, measured_targets(), stated)
-            ids = _insert_probes(db, known.values(), {r.digest: r.oracle for _, r in latest.values() if r.oracle})
-            _insert_results(db, latest, versions, known, ids)
-            _insert_contradictions(db, latest, versions, known, ids, stated)
-            _insert_timings(db, clocked, len(every), versions, timings)
+            _insert_targets(db, [*every, *clocked], found.newest, measured_targets(), stated)
+            ids = _insert_probes(db, known.values(), {r.digest: r.oracle for _, r in found.latest.values() if r.oracle})
+            _insert_results(db, found, known, ids)
+            _insert_contradictions(db, found, known, ids, stated)
+            _insert_timings(db, clocked, len(every), timings)
             db.execute(COUNT)
             about = {"schema_version": str(SCHEMA_VERSION), "newest_run": max((run.started for _, run, _ in every), default="")}
             db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(about.items()))
-            counts = {"probes": len(known), "results": len(latest)}
+            counts = {"probes": len(known), "results": len(found.latest), "unconfirmed": len(found.unconfirmed)}
             for what in ("targets", "releases", "documents", "claims", "contradictions", "timings", "slowdowns"):
                 counts[what] = db.execute(f"SELECT COUNT(*) FROM {what}").fetchone()[0]
             counts["disputed probes"] = db.execute("SELECT COUNT(*) FROM probes WHERE disputed").fetchone()[0]
-            counts["results of probes no longer defined"] = stale
+            counts["results of probes no longer defined"] = found.stale
         db.execute("ANALYZE")  # the views are read a hundred times faster by a planner that knows the sizes
         db.execute("VACUUM")
         db.close()
@@ -385,8 +388,62 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: I
     return counts
 
 
-Latest = Mapping[tuple[str, str, str], tuple[int, Result]]
-"""(target, version, probe id) -> (number of the run, the latest result)."""
+Key = tuple[str, str, str]
+"""(target, version, probe id)"""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What run files come to."""
+
+    latest: dict[Key, tuple[int, Result]]
+    """The number of the run, and the result that counts."""
+    unconfirmed: set[Key]
+    """Contributed by one host only."""
+    versions: dict[str, list[str]]
+    """target -> versions, oldest first."""
+    newest: dict[str, str]
+    """target -> the newest version of which something is confirmed, or of which something is known at all."""
+    stale: int
+    """Results of probes that are no longer defined."""
+
+
+def _gather(own: Sequence[Any], visiting: Sequence[Any], known: Mapping[str, Any]) -> _Found:
+    """Take the latest of our own results of each probe, and what others contributed only where we have none.
+
+    The outcome that most of the others' hosts gave counts (the latest of equals), and is confirmed where two hosts at least gave it.
+    """
+    latest: dict[Key, tuple[int, Result]] = {}
+    others: dict[Key, dict[str, tuple[int, Result]]] = {}
+    stale = 0
+    for number, (_, run, results) in enumerate([*own, *visiting], 1):
+        for result in results:
+            if result.digest not in known:
+                stale += 1
+            elif number <= len(own):
+                latest[run.target, run.version, known[result.digest].id] = (number, result)
+            else:
+                others.setdefault((run.target, run.version, known[result.digest].id), {})[options_key(run.host)] = (number, result)
+    unconfirmed = set()
+    for key in others.keys() - latest.keys():
+        hosts = sorted(others[key].values(), key=lambda h: h[0])
+        tally = Counter(r.outcome for _, r in reversed(hosts))
+        ((outcome, agreeing),) = tally.most_common(1)
+        latest[key] = [h for h in hosts if h[1].outcome == outcome][-1]
+        if agreeing < 2:
+            unconfirmed.add(key)
+    versions: dict[str, list[str]] = {}
+    sure: dict[str, set[str]] = {}
+    for key in latest:
+        target, version, _ = key
+        if version not in versions.setdefault(target, []):
+            versions[target].append(version)
+        if key not in unconfirmed:
+            sure.setdefault(target, set()).add(version)
+    for listed in versions.values():
+        listed.sort(key=version_order)
+    newest = {target: [v for v in listed if v in sure.get(target, listed)][-1] for target, listed in versions.items()}
+    return _Found(latest, unconfirmed, versions, newest, stale)
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -470,23 +527,23 @@ class _Kept:
         return self.numbers.setdefault(row, len(self.numbers) + 1) if row and any(row) else None
 
 
-def _insert_results(
-    db: sqlite3.Connection, latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any], ids: Mapping[str, int]
-) -> None:
+def _insert_results(db: sqlite3.Connection, found: _Found, known: Mapping[str, Any], ids: Mapping[str, int]) -> None:
     """Insert results by (probe, release). What only investigations need of older versions (errors, times, full messages) stays in run files."""
+    versions = found.versions
     releases = {(t, v): number for number, (t, v) in enumerate(((t, v) for t in sorted(versions) for v in versions[t]), 1)}
     listed = sorted(releases.items(), key=lambda item: item[1])
-    _insert(db, "releases", ((n, t, v, versions[t].index(v), int(v == versions[t][-1])) for (t, v), n in listed))
+    _insert(db, "releases", ((n, t, v, versions[t].index(v), int(v == found.newest[t])) for (t, v), n in listed))
     texts, messages = _Kept(), _Kept()
-    blame = _blame(latest, versions, known)
+    blame = _blame(found, known)
     seen: dict[tuple[int, str], list[tuple[str, str, int | None]]] = {}
     for target, numbers in versions.items():
         for version in numbers:
             for probe in ids:
-                if (found := latest.get((target, version, probe))) is None:
+                key = (target, version, probe)
+                if key not in found.latest:
                     continue
-                run, r = found
-                current = version == numbers[-1]
+                run, r = found.latest[key]
+                current = version == found.newest[target]
                 cause = blame.get((probe, target)) if current else None
                 group = group_message(r.message)
                 message = messages((r.message if current else group, group, r.error_class))
@@ -496,9 +553,9 @@ def _insert_results(
                     ids[probe], releases[target, version], run, r.outcome, r.stage, r.placement,
                     None if cause is None else texts((json.dumps(cause, sort_keys=True),)), message, texts((json.dumps(r.units),)),
                     r.max_abs if current else None, r.max_rel if current else None, texts((r.tolerance,)) if current else None, times,
-                    r.attempts, r.agreeing, words,
+                    r.attempts, r.agreeing, int(key not in found.unconfirmed), words,
                 )])  # fmt: skip
-                if len(numbers) > 1 and r.outcome not in OWN_FAULT:
+                if len(numbers) > 1 and r.outcome not in OWN_FAULT and key not in found.unconfirmed:
                     seen.setdefault((ids[probe], target), []).append((version, r.outcome, message))
     _insert(db, "texts", ((n, *row) for row, n in texts.numbers.items()))
     _insert(db, "messages", ((n, *row) for row, n in messages.numbers.items()))
@@ -512,19 +569,17 @@ def _insert_results(
         _insert(db, "spans", ((probe_id, target, number, *span) for number, span in enumerate(spans)))
 
 
-def _blame(latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+def _blame(found: _Found, known: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return (probe, target) -> the facts blamed for a failure, over the newest version of each target."""
     groups: dict[tuple[str, str, str], list[Evidence]] = {}
-    for (target, version, probe), (_, result) in sorted(latest.items()):
-        if version == versions[target][-1] and result.outcome not in OWN_FAULT:
+    for (target, version, probe), (_, result) in sorted(found.latest.items()):
+        if version == found.newest[target] and result.outcome not in OWN_FAULT and (target, version, probe) not in found.unconfirmed:
             p = known[result.digest]
             groups.setdefault((target, p.domain, p.op_type), []).append(Evidence(probe, p.facts, result.outcome, result.placement, p.context))
     return {(probe, target): cause for (target, _, _), group in groups.items() for probe, cause in causes(trusted(group)).items()}
 
 
-def _insert_contradictions(
-    db: sqlite3.Connection, latest: Latest, versions: Mapping[str, Sequence[str]], known: Mapping[str, Any], ids: Mapping[str, int], claims: list[Any]
-) -> None:
+def _insert_contradictions(db: sqlite3.Connection, found: _Found, known: Mapping[str, Any], ids: Mapping[str, int], claims: list[Any]) -> None:
     """Insert where the newest document of its kind and a measurement of a comparable target disagree about one probe."""
     number = 0
     for header, listed, newest in _ordered(claims):
@@ -533,15 +588,16 @@ def _insert_contradictions(
             number += 1
             rows.setdefault((c.domain, c.op_type), []).append(Claim(number, c.status, c.when, c.limits, c.unchecked, c.note, c.runtime_op))
         device = header.target.split("/")[1]
-        named = {t for t in versions if t == header.target or t.startswith(f"{header.target}-")}
-        kin = sorted(named | {t for t in header.related if t in versions and t.split("/")[1].split("-")[0] == device})
+        named = {t for t in found.newest if t == header.target or t.startswith(f"{header.target}-")}
+        kin = sorted(named | {t for t in header.related if t in found.newest and t.split("/")[1].split("-")[0] == device})
         for p in sorted(known.values(), key=lambda p: str(p.id)) if kin and newest else ():
             said, claim = judge_claims(p.facts, rows.get((p.domain, p.op_type), ()), rows.get(("", "*"), ()))
             if p.domain == "pattern" or said.verdict not in ("works", "breaks") or claim is None:
                 continue  # what falls back runs, and what runs elsewhere may fail there
             for target in kin:
-                _, r = latest.get((target, versions[target][-1], p.id), (0, None))
-                if r is None or r.outcome in OWN_FAULT or (r.outcome == "pass") == (said.verdict == "works"):
+                key = (target, found.newest[target], p.id)
+                _, r = found.latest.get(key, (0, None))
+                if r is None or r.outcome in OWN_FAULT or (r.outcome == "pass") == (said.verdict == "works") or key in found.unconfirmed:
                     continue
                 kind = _CONTRADICTION[header.evidence, said.verdict]
                 _insert(db, "contradictions", [(kind, header.target, said.reason, claim.row, target, ids[p.id], r.outcome)])
@@ -554,7 +610,7 @@ _CONTRADICTION = {
 }  # fmt: skip
 
 
-def _insert_timings(db: sqlite3.Connection, every: list[Any], runs: int, versions: Mapping[str, Sequence[str]], timings: Iterable[Any]) -> None:
+def _insert_timings(db: sqlite3.Connection, every: list[Any], runs: int, timings: Iterable[Any]) -> None:
     """Insert timings and the latest of what each gave by release; `runs` numbered runs come before these."""
     from opcompat.timing import ratios
 
@@ -730,7 +786,8 @@ class Base:
         }
         sql = f"""SELECT m.probe_id, m.release, m.outcome, m.placement, c.text
                   FROM probes p JOIN measurements m USING (probe_id) LEFT JOIN texts c ON c.text_id = m.cause_id
-                  WHERE p.op_type IN ({ops}) AND m.release IN ({",".join(map(str, releases))}) AND m.outcome NOT IN ('broken', 'unavailable')"""
+                  WHERE p.op_type IN ({ops}) AND m.release IN ({",".join(map(str, releases))}) AND m.outcome NOT IN ('broken', 'unavailable')
+                    AND m.confirmed"""
         found: dict[tuple[str, Operator], list[Evidence]] = {}
         for probe_id, release, outcome, placement, cause in self._rows(sql, *op_types):
             probe, operator, facts, context = probes[probe_id]
@@ -792,7 +849,7 @@ class Base:
                    JOIN measurements n ON n.release = rn.release AND n.probe_id = o.probe_id JOIN probes p ON p.probe_id = o.probe_id
                    LEFT JOIN messages g ON g.message_id = CASE WHEN n.outcome = 'pass' THEN o.message_id ELSE n.message_id END
                  WHERE ro.target = ? AND ro.version = ? AND rn.version = ?
-                   AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable')"""
+                   AND o.outcome NOT IN ('broken', 'unavailable') AND n.outcome NOT IN ('broken', 'unavailable') AND o.confirmed AND n.confirmed"""
         columns = "p.domain, p.op_type, p.probe, o.outcome, n.outcome, coalesce(g.message, ''), coalesce(g.message_group, '')"
         ((common,),) = self._rows(f"SELECT COUNT(*) {sql}", target, old, new)
         changed = self._rows(f"SELECT {columns} {sql} AND o.outcome <> n.outcome ORDER BY 1, 2, 3", target, old, new)

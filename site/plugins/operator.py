@@ -53,7 +53,7 @@ async def operator(datasette, request):
     for r in await rows(
         datasette,
         f"""SELECT m.probe_id, r.target, r.current, m.outcome, m.stage, m.placement, c.text AS cause
-            FROM probes p JOIN measurements m ON m.probe_id = p.probe_id AND m.release IN ({",".join(str(c["release"]) for c in support.values())})
+            FROM probes p JOIN measurements m ON m.probe_id = p.probe_id AND m.confirmed AND m.release IN ({",".join(str(c["release"]) for c in support.values())})
               JOIN releases r USING (release) LEFT JOIN texts c ON c.text_id = m.cause_id WHERE p.{here.replace("AND ", "AND p.")}""",
         of,
     ):

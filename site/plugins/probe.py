@@ -28,7 +28,7 @@ async def probe(datasette, request):
     for result in results:
         result.update({name: json.loads(result[name] or "{}") for name in ("packages", "options", "host", "units", "times_ms")})
     results.sort(key=lambda r: WORST.index(r["outcome"]) if r["outcome"] in WORST else len(WORST))
-    sql = """SELECT r.target, r.version, m.outcome, m.placement, m.stage, COALESCE(g.message, '') AS message
+    sql = """SELECT r.target, r.version, m.outcome, m.placement, m.stage, m.confirmed, COALESCE(g.message, '') AS message
              FROM releases r LEFT JOIN measurements m ON m.probe_id = :probe_id AND m.release = r.release LEFT JOIN messages g USING (message_id)
              ORDER BY r.target, r.position"""
     over = {}

@@ -39,7 +39,7 @@ async def target(datasette, request):
             f"""SELECT p.domain, p.op_type, c.text AS cause, CASE WHEN :current THEN '' ELSE COALESCE(g.message_group, '') END AS said, m.outcome,
                   COUNT(*) AS number, MIN(p.probe) AS probe
                 FROM measurements m JOIN probes p USING (probe_id) LEFT JOIN texts c ON c.text_id = m.cause_id LEFT JOIN messages g USING (message_id)
-                WHERE m.release = :release AND {BAD} AND {kept} GROUP BY 1, 2, 3, 4, 5 ORDER BY number DESC, probe""",
+                WHERE m.release = :release AND m.confirmed AND {BAD} AND {kept} GROUP BY 1, 2, 3, 4, 5 ORDER BY number DESC, probe""",
             {**of, "current": at["current"]},
         )
         for row in blamed:
@@ -49,7 +49,7 @@ async def target(datasette, request):
             "families": [r["family"] for r in await rows(datasette, "SELECT DISTINCT family FROM counts WHERE release = :release ORDER BY 1", of)],
             "tallies": await rows(
                 datasette,
-                """SELECT outcome, placement, COUNT(*) AS number FROM measurements WHERE release = :release
+                """SELECT outcome, placement, COUNT(*) AS number FROM measurements WHERE release = :release AND confirmed
                    GROUP BY outcome, placement = 'fallback' ORDER BY outcome IN ('broken', 'unavailable'), number DESC""",
                 of,
             ),
@@ -58,7 +58,7 @@ async def target(datasette, request):
                 f"""SELECT COALESCE(g.message_group, '') AS message_group, m.outcome, m.stage, COUNT(*) AS number, MIN(p.probe) AS probe,
                       COUNT(DISTINCT p.op_type) AS operators, MIN(p.op_type) AS first
                     FROM measurements m JOIN probes p USING (probe_id) LEFT JOIN messages g USING (message_id)
-                    WHERE m.release = :release AND {BAD} AND {kept}
+                    WHERE m.release = :release AND m.confirmed AND {BAD} AND {kept}
                     GROUP BY 1, 2, 3 ORDER BY number DESC, 1 LIMIT 200""",
                 of,
             ),

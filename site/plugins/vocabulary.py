@@ -27,7 +27,8 @@ ORACLES = {
 def outcome(result):
     """Return (class, sign, word) of one result."""
     fell_back = result["outcome"] == "pass" and result["placement"] == "fallback"
-    return OUTCOMES.get("fallback" if fell_back else result["outcome"], ("unknown", "–", "not measured"))
+    said = OUTCOMES.get("fallback" if fell_back else result["outcome"], ("unknown", "–", "not measured"))
+    return said if result.get("confirmed", 1) else ("unknown", said[1], f"{said[2]}, says one other host: unconfirmed")
 
 
 def verdict(row):
