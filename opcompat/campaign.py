@@ -47,7 +47,7 @@ def recorded_options(runtime: Any, target: str) -> dict[str, Any]:
 
 def plan(targets: Sequence[tuple[str, Any]], probes: Sequence[Probe], runs: Path, again: bool = False) -> list[Work]:
     """Return what is due: probes without a result for the installed version and options of a target (`again`: all of them)."""
-    done = recorded(runs)
+    done = recorded(runs, {name for name, _ in targets})
     work = []
     for name, runtime in targets:
         number = version(runtime)

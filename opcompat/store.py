@@ -120,12 +120,16 @@ def line_of(body: Mapping[str, Any] | Result) -> bytes:
     return (json.dumps(body, separators=(",", ":")) + "\n").encode()
 
 
+def _subfolder(target: str) -> str:
+    return target.replace("/", "_")
+
+
 class RunWriter:
     """Appends results to a new run file, made when the first result arrives."""
 
     def __init__(self, run: Run, folder: Path):
         stamp = re.sub(r"[^0-9T]", "", run.started)
-        self.path = folder / run.target.replace("/", "_") / f"{run.version}_{stamp}_{os.getpid()}_{time.monotonic_ns():x}.jsonl"
+        self.path = folder / _subfolder(run.target) / f"{run.version}_{stamp}_{os.getpid()}_{time.monotonic_ns():x}.jsonl"
         self.run, self.descriptor = run, -1
 
     def write(self, result: Result) -> None:
@@ -199,11 +203,14 @@ def read_run(path: Path, kind: type[Result] = Result) -> tuple[Run, list[Result]
         ) from None
 
 
-def read_runs(folder: Path, kind: type[Result] = Result) -> Iterator[tuple[Path, Run, list[Result]]]:
-    """Yield every run of a folder, oldest first."""
+def read_runs(folder: Path, kind: type[Result] = Result, targets: Iterable[str] | None = None) -> Iterator[tuple[Path, Run, list[Result]]]:
+    """Yield every run of a folder (or of those targets), oldest first."""
     found = []
-    packed = {*folder.glob("*/*.jsonl.gz")}
-    loose = {p for p in folder.glob("*/*.jsonl") if p.with_name(f"{p.name}.gz") not in packed}  # killed between packing one and removing it
+    wanted = ["*"] if targets is None else [_subfolder(t) for t in targets]
+    packed = {p for name in wanted for p in folder.glob(f"{name}/*.jsonl.gz")}
+    loose = {
+        p for name in wanted for p in folder.glob(f"{name}/*.jsonl") if p.with_name(f"{p.name}.gz") not in packed
+    }  # killed between packing one and removing it
     for path in sorted(packed | loose):
         if (read := read_run(path, kind)) is not None:
             found.append((read[0].started, path.name, path, *read))
@@ -215,10 +222,10 @@ def options_key(options: Mapping[str, Any]) -> str:
     return json.dumps(options, sort_keys=True)
 
 
-def recorded(folder: Path) -> dict[tuple[str, str, str], dict[str, Outcome]]:
-    """Return (target, version, options) -> digest -> outcome of the probes that have a final result there."""
+def recorded(folder: Path, targets: Iterable[str]) -> dict[tuple[str, str, str], dict[str, Outcome]]:
+    """Return (target, version, options) -> digest -> outcome of the probes of these targets that have a final result there."""
     done: dict[tuple[str, str, str], dict[str, Outcome]] = {}
-    for _, run, results in read_runs(folder):
+    for _, run, results in read_runs(folder, targets=targets):
         keys = done.setdefault((run.target, run.version, options_key(run.options)), {})
         keys.update({r.digest: r.outcome for r in results if r.outcome != "unavailable"})
     return done

@@ -61,7 +61,7 @@ def test_a_bad_line_is_named(tmp_path: Path, conv_probes: list[Probe]) -> None:
 
 def test_recorded_is_by_digest_version_and_options(tmp_path: Path, conv_probes: list[Probe]) -> None:
     record(tmp_path, "demo/npu", "1", [result(conv_probes[0])])
-    done = store.recorded(tmp_path)
+    done = store.recorded(tmp_path, ["demo/npu"])
     assert done == {("demo/npu", "1", "{}"): {conv_probes[0].digest: "pass"}}
 
 
