@@ -1,12 +1,15 @@
-"""Real SDKs in their own environments answer as recorded: a sample of every family on every measured target."""
+"""Real SDKs in their own environments answer as recorded: a sample of what is recorded on every target whose runtime is installed."""
 
+import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,52 +18,72 @@ from opcompat.outcome import OWN_FAULT, Clocked, Result
 from opcompat.runtimes import all_runtimes, is_timed, measured_targets
 
 pytestmark = pytest.mark.runtimes
-EVERY = 20
+SAMPLE, SLOW_SAMPLE = 330, 60
+"""Probes of a target; of one that takes SLOW_MS for each."""
+SLOW_MS = 50
+CI = Path(__file__).parent.parent / ".ci" / "run"
 SAME = 0.97
 """Share of outcomes that must equal the recorded ones: another CPU may flip a few."""
 
 
 @pytest.fixture(scope="module")
-def sample() -> list[probe.Probe]:
-    return sorted(probe.load(), key=lambda p: p.digest)[::EVERY]
+def recorded() -> dict[tuple[str, str], tuple[str, float]]:
+    """(target, probe) -> (outcome recorded of its newest version, milliseconds it took)."""
+    with sqlite3.connect(store.database_path()) as db:
+        rows = db.execute("SELECT target, probe, outcome, times_ms FROM results WHERE current").fetchall()
+    return {(t, p): (o, sum(json.loads(times).values())) for t, p, o, times in rows}
+
+
+def sample(every: list[probe.Probe], targets: list[str], recorded: dict[tuple[str, str], tuple[str, float]]) -> list[probe.Probe]:
+    """Return probes that are recorded on all these targets, fewer where they take their time."""
+    known = [p for p in every if all((t, p.id) in recorded for t in targets)]
+    took = sum(recorded[t, p.id][1] for t in targets for p in known) / max(1, len(known) * len(targets))
+    return sorted(known, key=lambda p: p.digest)[: SLOW_SAMPLE if took > SLOW_MS else SAMPLE]
+
+
+@pytest.fixture(scope="module")
+def every() -> list[probe.Probe]:
+    return probe.load()
 
 
 @pytest.fixture(scope="module", params=[n for n, r in all_runtimes().items() if not r.HIDDEN])
-def ran(request: pytest.FixtureRequest, sample: list[probe.Probe], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
+def ran(request: pytest.FixtureRequest, every: list[probe.Probe], recorded: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
     """Target -> results of the sample, for all targets of one runtime."""
     runtime = all_runtimes()[request.param]
-    try:
-        env.install(runtime)
-    except env.NoPython as error:
-        pytest.skip(str(error))
+    if env.find(runtime) is None:
+        pytest.skip(f"not installed: opcompat env {request.param}")
     results: dict[str, list[Result]] = {t: [] for t in runtime.TARGETS}
     folder = tmp_path_factory.mktemp("runs")
     targets = [(t, runtime) for t in runtime.TARGETS]
-    work = campaign.plan(targets, sample, folder)
-    assert all(len(w.probes) == len(sample) for w in work)
+    chosen = sample(every, list(runtime.TARGETS), recorded)
+    assert len(chosen) >= SLOW_SAMPLE, "too little is recorded to compare with"
+    work = campaign.plan(targets, chosen, folder)
+    assert all(len(w.probes) == len(chosen) for w in work)
     unavailable = campaign.run(work, folder, lambda name, r: results[name.split("@")[0]].append(r) if r else None, lambda *_: None)
     assert unavailable == {}
-    assert all(not w.probes for w in campaign.plan(targets, sample, folder)), "what is recorded is not due again"
+    assert all(not w.probes for w in campaign.plan(targets, chosen, folder)), "what is recorded is not due again"
     return results
 
 
-def test_outcomes_are_as_recorded(ran: dict[str, list[Result]]) -> None:
-    with sqlite3.connect(store.database_path()) as db:
-        recorded = {(p, t): o for p, t, o in db.execute("SELECT probe, target, outcome FROM results WHERE current")}
+def test_outcomes_are_as_recorded(ran: dict[str, list[Result]], recorded: Any) -> None:
     for target, results in ran.items():
-        pairs = [(r.probe, r.outcome, recorded[r.probe, target]) for r in results if (r.probe, target) in recorded]
-        assert len(pairs) > len(results) / 2, f"{target}: too little is recorded to compare with"
-        flips = [p for p in pairs if p[1] != p[2]]
-        assert len(flips) <= (1 - SAME) * len(pairs), flips
+        flips = [(r.probe, r.outcome, was) for r in results if (was := recorded[target, r.probe][0]) != r.outcome]
+        assert len(flips) <= (1 - SAME) * len(results), (target, flips)
+
+
+def test_what_ci_installs_is_here() -> None:
+    named = re.search(r"opcompat env (.+)", CI.read_text())
+    assert named and {"ort", "openvino", "opencv", "qnn", "tflite", "tract"} <= set(named[1].split())
+    if os.environ.get("OPCOMPAT_CACHE"):  # as CI sets it
+        assert [n for n in named[1].split() if env.find(all_runtimes()[n]) is None] == []
 
 
 def test_every_target_passes_something_and_refuses_something(ran: dict[str, list[Result]]) -> None:
     for target, results in ran.items():
         outcomes = Counter(r.outcome for r in results)
         ours = sum(outcomes[o] for o in OWN_FAULT)
-        assert outcomes["pass"] > (len(results) - ours) / 4, (target, outcomes)
-        without_float = measured_targets()[target].TARGETS[target].get("float") is False
-        assert without_float or ours < len(results) / 4, (target, outcomes)
+        assert outcomes["pass"] > (len(results) - ours) / 10, (target, outcomes)
+        assert outcomes["fail"], (target, outcomes)
         assert all(r.message for r in results if r.outcome not in ("pass",)), target
 
 
@@ -102,7 +125,7 @@ def test_a_version_that_does_not_exist_is_one_sentence(monkeypatch: pytest.Monke
 
 def test_every_timed_target_gives_ratios(tmp_path: Path) -> None:
     chosen = [t for t in timing.load(["activation"]) if t.op_type in ("Gelu", "Clip", "Pow")]
-    timed = [(target, r) for target, r in measured_targets().items() if is_timed(r)]
+    timed = [(target, r) for target, r in measured_targets().items() if is_timed(r) and env.find(r)]
     assert {"ort/cpu", "openvino/cpu", "opencv/cpu", "tflite/cpu"} <= {target for target, _ in timed}
     assert campaign.run(campaign.plan(timed, chosen, tmp_path), tmp_path, lambda *_: None, lambda *_: None) == {}
     for _, run, results in store.read_runs(tmp_path, Clocked):
