@@ -1,7 +1,8 @@
 """How often predictions are right. The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
 
 python bench/accuracy.py [--worst 20] [--skip networks|probes|versions ...] [--timeout 300]
-(a) probes, leave one out: each measured probe is predicted from the evidence of its operator without any that has equal facts.
+(a) probes, leave one out: each measured probe is predicted from the evidence of its operator without any that has equal facts; where that has
+    no word, what the target's own documents and tables say, as `check` asks them then.
 (b) versions, leave one out: where the measured neighbours of a version agree, does that version do the same?
 (c) networks: `opcompat check` of the example and bench networks against what the runtimes really do with them.
 """
@@ -52,20 +53,44 @@ def left_out(evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Di
             yield e, prediction
 
 
+class Documents:
+    """What the newest documents and tables of each target say."""
+
+    def __init__(self, base: Base, ops: Sequence[str]) -> None:
+        self.by_target = {t.target: [d for d in t.documents if d.current] for t in base.targets().values()}
+        self.claims = base.claims(ops, [d.document for listed in self.by_target.values() for d in listed])
+
+    def __call__(self, target: str, operator: Any, facts: Facts) -> tuple[str, str] | None:
+        """Return (kind of evidence, verdict) of the first that has a word."""
+        for d in self.by_target[target]:
+            rows = (self.claims.get((d.document, of), []) for of in (operator, ("", "*")))
+            said, _ = predict.judge_claims(facts, *rows)
+            if said.verdict != "unknown":
+                return d.evidence, said.verdict
+        return None
+
+
 def probes(worst: int) -> None:
     """Print the leave-one-out tables."""
     operators: dict[Any, list[tuple[str, list[Evidence]]]] = {}
+    ops = sorted({p.op_type for p in probe.load()})
     with Base(database_path()) as base:
-        for (target, operator), evidence in base.evidence(sorted({p.op_type for p in probe.load()}), sorted(base.targets())).items():
+        documents = Documents(base, ops)
+        for (target, operator), evidence in base.evidence(ops, sorted(base.targets())).items():
             operators.setdefault(operator, []).append((target, evidence))
+    written: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
     counts: dict[str, Counter[tuple[str, str]]] = {}
     wrong: list[tuple[str, Evidence, Prediction]] = []
-    for listed in operators.values():
+    for operator, listed in operators.items():
         predict.difference = distance = Distances()  # causes() computes the same differences over and over
         for target, evidence in listed:
             for e, prediction in left_out(evidence, distance):
                 actual = "good" if e.good else "bad" if e.bad else "fallback"
                 counts.setdefault(target, Counter())[prediction.verdict, actual] += 1
+                asked = prediction.verdict == "unknown" and prediction.confidence != "conflicting"
+                if asked and (found_there := documents(target, operator, e.facts)) is not None:
+                    kind, said_there = found_there
+                    written.setdefault((target, kind), Counter())[said_there, actual] += 1
                 if prediction.verdict == "works" and e.bad:
                     wrong.append((target, e, prediction))
     predict.difference = difference
@@ -82,6 +107,17 @@ def probes(worst: int) -> None:
         bad = sum(n for (_, actual), n in found.items() if actual == "bad")
         cells = (total, works, found["works", "bad"], right[0], breaks, found["breaks", "good"], right[1], said["falls_back"])
         table.add_row(target, *map(str, cells), share(said["unknown"], total), share(bad - found["breaks", "bad"], bad))
+    console.print(table)
+    table = Table(box=None, pad_edge=False, title="\n(a) of the unknown, what documents and tables say", title_justify="left")
+    for heading in ("target", "evidence", "works", "right", "breaks", "right", "falls back", "really"):
+        table.add_column(heading, justify="left" if heading in ("target", "evidence") else "right")
+    kinds = {kind: sum((c for (_, k), c in written.items() if k == kind), Counter()) for kind in ("declared", "reported", "claimed")}
+    for (target, kind), found in [*sorted(written.items()), *((("all", kind), c) for kind, c in kinds.items())]:
+        cells = []
+        for verdict, right in (("works", "good"), ("breaks", "bad"), ("falls_back", "fallback")):
+            number = sum(n for (said_there, _), n in found.items() if said_there == verdict)
+            cells += [str(number), share(found[verdict, right], number)]
+        table.add_row(target, kind, *cells)
     console.print(table)
     most = Counter(e.probe.split("/", 1)[1].split(":")[0] for _, e, _ in wrong).most_common(15)
     console.print(f"\nworks, but really bad: {len(wrong)}; by operator: {', '.join(f'{k} {n}' for k, n in most)}; the closest {worst}:")
