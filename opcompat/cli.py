@@ -101,8 +101,9 @@ def fix(model: Path, out: Path, targets: tuple[str, ...]) -> None:
 
 
 @app.command()
-def targets() -> None:
-    """List every target: kinds of evidence, versions, operators, probes, last run."""
+@click.argument("names", nargs=-1)
+def targets(names: tuple[str, ...]) -> None:
+    """List every target: kinds of evidence, versions, operators, probes, last run. NAMES (as for check -t) tell all that is known of those."""
     from typing import get_args
 
     from rich.console import Console
@@ -111,19 +112,32 @@ def targets() -> None:
     from opcompat import checker
     from opcompat.store import Base, database_path
 
+    console, order = Console(highlight=False), get_args(checker.Kind)
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "evidence", "newest", "since", "operators", "probes", "statements", "last run", "about"):
-        table.add_column(heading)
+    for heading in ("target", "evidence", "newest", "versions", "operators", "probes", "statements", "last"):
+        number = heading in ("versions", "operators", "probes", "statements")
+        table.add_column(heading, justify="right" if number else "left", no_wrap=heading in ("target", "evidence"))
     with Base(database_path()) as base:
-        counts, versions = base.counts(), base.versions()
-        order = get_args(checker.Kind)
-        for t in sorted(base.targets().values(), key=lambda t: (order.index(t.evidence), t.target)):
+        counts, versions, known = base.counts(), base.versions(), base.targets()
+        chosen = {name.partition("@")[0] for name in checker.resolve(names, known)} if names else known.keys()
+        for t in sorted((known[n] for n in chosen), key=lambda t: (order.index(t.evidence), t.target)):
             operators, *numbers = counts.get(t.target, (0, 0, 0))
-            known = versions.get(t.target) or [d.version for d in reversed(t.documents) if d.evidence == t.evidence]
-            since = f"{known[0]} ({len(known)} versions)" if len(known) > 1 else ""
+            numbered = versions.get(t.target) or [d.version for d in reversed(t.documents) if d.evidence == t.evidence]
             kinds = dict.fromkeys([t.evidence, *(d.evidence for d in t.documents)])
-            table.add_row(t.target, ", ".join(kinds), t.newest, since, str(operators), *(str(n or "") for n in numbers), t.last_run[:10], t.about)
-    Console().print(table)
+            cells = ("+".join(kinds), t.newest, str(len(numbered)), str(operators), *(str(n or "") for n in numbers), t.last_run[:10])
+            if not names:
+                table.add_row(t.target, *cells)
+                continue
+            console.print(t.target, style="bold", markup=False)
+            about = {"about": t.about, "also called": ", ".join(t.aliases), **dict(zip([c.header for c in table.columns[1:]], cells, strict=True))}
+            about |= {"versions": ", ".join(numbered), "goes through": t.requires or "", "related": ", ".join(t.related)}
+            about |= {"a probe takes": f"{ms:.3g} ms in the median" if (ms := base.probe_ms(t.target)) else ""}
+            about |= {f"{d.evidence} by": d.source for d in t.documents if d.current}
+            for key, value in about.items():
+                if value:
+                    console.print(f"  {key}: {value}", markup=False)
+    if not names:
+        console.print(table)
 
 
 @app.command()

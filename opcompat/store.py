@@ -872,6 +872,11 @@ class Base:
         rows = self._rows("SELECT model FROM probes WHERE probe = ? UNION ALL SELECT model FROM timings WHERE timing = ?", probe, probe)
         return zlib.decompress(rows[0][0]) if rows else None
 
+    def probe_ms(self, target: str) -> float:
+        """Return the median time of one probe in the newest version's campaign, without starting and comparing (ms); 0 where none was run."""
+        sql = "SELECT times_ms FROM measurements JOIN releases USING (release) WHERE target = ? AND current AND times_ms IS NOT NULL"
+        return float(median([sum(json.loads(times).values()) for (times,) in self._rows(sql, target)] or [0]))
+
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """Return target -> (operators with evidence, probes of its newest version, statements of its newest documents)."""
         sql = """SELECT target, COUNT(DISTINCT domain || ':' || op_type), SUM(IIF(version = '', 0, probes)), SUM(IIF(version = '', probes, 0))
