@@ -43,11 +43,11 @@ def left_out(evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Di
     for e in evidence:
         groups.setdefault(frozenset(e.facts.items()), []).append(e)
     full = predict.causes(evidence)
-    good = sum(e.good for e in evidence)
+    running = sum(e.good or e.fell_back for e in evidence)
     for equal in groups.values():
         rest = [e for e in evidence if all(e is not other for other in equal)]
-        # blame rests on the passing evidence alone while there is some
-        blame = full if good and not any(e.good for e in equal) else predict.causes(rest)
+        # blame rests on the evidence that runs alone while there is some
+        blame = full if running and not any(e.good or e.fell_back for e in equal) else predict.causes(rest)
         prediction = predict.predict(equal[0].facts, [replace(e, cause=blame.get(e.probe)) for e in rest], distance)
         for e in equal:
             yield e, prediction

@@ -1,8 +1,9 @@
 """Evidence -> verdict for one node on one target. Pure: facts in, verdict and the facts that decided out.
 
-A node equal to a probe in every fact takes that probe's outcome. Otherwise a failing probe speaks for the node only if the facts that set
-it apart from its nearest passing neighbour (its *cause*) hold for the node too and no passing probe has them; a passing one only if every
-fact in which the node differs was seen to pass elsewhere. Anything else is unknown. bench/accuracy.py measures how often this is right.
+A node equal to a probe in every fact takes that probe's outcome. Otherwise a probe that fails, or that runs elsewhere than on the target's
+device, speaks for the node only if the facts that set it apart from its nearest passing neighbour (its *cause*) hold for the node too and no
+passing probe has them; a passing one only if every fact in which the node differs was seen to pass elsewhere. Anything else is unknown.
+bench/accuracy.py measures how often this is right.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ BAD: frozenset[str] = frozenset({"fail", "wrong", "crash", "timeout"})
 
 @dataclass(frozen=True)
 class Evidence:
-    """One measured probe of the operator on the target. cause: the facts blamed for a failure, None where nothing could be blamed."""
+    """One measured probe of the operator on the target. cause: the facts blamed where it is not good, None where nothing could be blamed."""
 
     probe: str
     facts: Facts
@@ -45,6 +46,10 @@ class Evidence:
     @property
     def bad(self) -> bool:
         return self.outcome in BAD
+
+    @property
+    def fell_back(self) -> bool:
+        return self.outcome == "pass" and self.placement == "fallback"
 
 
 @dataclass(frozen=True)
@@ -111,14 +116,17 @@ def trusted(evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def causes(evidence: Sequence[Evidence]) -> dict[str, dict[str, Fact] | None]:
-    """Return probe -> the facts to blame, for every failing probe: the smallest difference from a passing probe that no passing probe shares."""
-    good = [e for e in evidence if e.good]
+    """Return probe -> the facts to blame, for every probe that fails or falls back: the smallest difference from a good one that no good one shares.
+
+    Failing is set apart from running at all, falling back from running on the device.
+    """
+    native = [e for e in evidence if e.good]
+    elsewhere = [e for e in evidence if e.fell_back]
+    refused = [e for e in evidence if e.bad]
     found: dict[str, dict[str, Fact] | None] = {}
-    for failed in evidence:
-        if not failed.bad:
-            continue
+    for failed, good, alike in [*((e, native, elsewhere) for e in elsewhere), *((e, native + elsewhere, refused) for e in refused)]:
         if not good:
-            found[failed.probe] = {} if sum(e.bad for e in evidence) >= REFUSES_ALL else None
+            found[failed.probe] = {} if len(alike) >= REFUSES_ALL else None
             continue
         blamed = None
         for size, names in sorted((len(d), sorted(d)) for d in {difference(failed.facts, g.facts) for g in good})[:8]:
@@ -142,32 +150,32 @@ def differing(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tup
 
 def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Difference] = difference) -> Prediction:
     """Return the verdict for a node with these facts, from the evidence of its operator on one target."""
-    usable = [e for e in evidence if e.good or e.bad or e.outcome == "pass"]
+    usable = [e for e in evidence if e.good or e.bad or e.fell_back]
     if not usable:
         return Prediction("unknown", "none", "no probe of this operator ran here")
     gaps = [(distance(facts, e.facts), e) for e in usable]
     exact = [e for d, e in gaps if not d]
     if exact:
         return _exact([e for e in exact if e.context] or exact)
-    blamed = [(len(d), e.probe, d, e) for d, e in gaps if e.bad and e.cause is not None and _has(facts, e.cause)]
+    blamed = [(not e.bad, len(d), e.probe, d, e) for d, e in gaps if not e.good and e.cause is not None and _has(facts, e.cause)]
     if blamed:
-        _, _, gap, chosen = min(blamed, key=lambda b: b[:2])
-        why = f"{say(chosen.cause)} fails here" if chosen.cause else f"none of {len(usable)} variants of it passes here"
-        return Prediction("breaks", "inferred", why, chosen.probe, differing(gap, facts, chosen.facts))
-    passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.outcome == "pass"), key=lambda p: p[:2])
+        *_, gap, chosen = min(blamed, key=lambda b: b[:3])
+        said = ("fails", "passes") if chosen.bad else ("runs elsewhere", "runs on the device itself")
+        why = f"{say(chosen.cause)} {said[0]} here" if chosen.cause else f"none of {len(usable)} variants of it {said[1]} here"
+        return Prediction("breaks" if chosen.bad else "falls_back", "inferred", why, chosen.probe, differing(gap, facts, chosen.facts))
+    passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.good), key=lambda p: p[:2])
     if not passing:
-        return Prediction("unknown", "conflicting", f"the {len(usable)} probes that ran here fail for reasons this node may not share")
+        return Prediction("unknown", "conflicting", f"the {len(usable)} probes that ran here fail or fall back for reasons this node may not share")
     size, _, gap, nearest = passing[0]
     reference = differing(gap, facts, nearest.facts)
     if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
         untried = {n: facts.get(n, "absent") for n in open_facts} or {n: facts.get(n, "absent") for n in sorted(gap)}
         return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)
-    doubt = min((len(d) for d, e in gaps if e.bad and e.cause is None), default=size + 1)
+    doubt = min((len(d) for d, e in gaps if not e.good and e.cause is None), default=size + 1)
     if doubt <= size:
-        why = "probes as close to this node fail, for no single reason that could be named"
+        why = "probes as close to this node fail or fall back, for no single reason that could be named"
         return Prediction("unknown", "conflicting", why, nearest.probe, reference)
-    verdict: Verdict = "works" if nearest.good else "falls_back"
-    return Prediction(verdict, "inferred", "every fact in which it differs from a passing probe passes elsewhere", nearest.probe, reference)
+    return Prediction("works", "inferred", "every fact in which it differs from a passing probe passes elsewhere", nearest.probe, reference)
 
 
 def _exact(exact: Sequence[Evidence]) -> Prediction:

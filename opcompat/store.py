@@ -715,7 +715,7 @@ Operator = tuple[str, str]
 def _blamed(evidence: list[Evidence]) -> list[Evidence]:
     """Return evidence with the facts to blame, which the database keeps for newest versions only."""
     found = causes(evidence)
-    return [replace(e, cause=found[e.probe]) if e.bad else e for e in evidence]
+    return [replace(e, cause=found[e.probe]) if e.probe in found else e for e in evidence]
 
 
 class Base:

@@ -123,3 +123,17 @@ def test_claims() -> None:
 def test_conditions() -> None:
     assert holds({"not": ["a", "b"]}, "c") and not holds({"not": "a"}, "a")
     assert not holds({"max": 3}, "unknown") and not holds(1, True) and holds([1, True], True)
+
+
+def test_what_runs_elsewhere_is_blamed_as_what_fails_is() -> None:
+    here, there = blamed([made("a"), Evidence("b", {**BASE, "dtype": "int64"}, "pass", "fallback")])
+    assert there.cause == {"dtype": "int64"}
+    assert predict({**BASE, "dtype": "int64", "kernel": 7}, [here, there]).verdict == "falls_back"
+    assert predict({**BASE, "dtype": "float16"}, [here, there]).verdict == "unknown", "int64 says nothing of float16"
+    assert predict({**BASE, "dtype": "int64"}, [there]).verdict == "falls_back", "measured so"
+    assert predict(BASE, [there]).verdict == "unknown"
+
+
+def test_a_failure_is_set_apart_from_what_runs_at_all() -> None:
+    there, failed = Evidence("b", BASE, "pass", "fallback"), made("c", "fail", kernel=2)
+    assert causes([there, failed]) == {"b": None, "c": {"kernel": 2}}
