@@ -301,8 +301,8 @@ class Target:
             raw = self._wait(child, number)
             sent.popleft()
             todo.popleft()
-            for path in self.scratch.glob(f"{number}.*"):
-                path.unlink(missing_ok=True)
+            for path in self.scratch.glob(f"{number}.*"):  # folders too: some SDKs leave them beside a model
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             yield probe, raw
             if raw.outcome in ("crash", "timeout"):
                 return
