@@ -138,6 +138,10 @@ class Report:
 # ---- targets ---------------------------------------------------------------------------------------------------------------------------
 
 
+NICKNAMES = {"opencv4": "opencv/cpu@4.14"}
+"""What people call a version of a target."""
+
+
 def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
     """Return target names for what a user typed: names, globs, runtimes, aliases, `all`; `@version` behind a name stays there.
 
@@ -151,7 +155,7 @@ def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
             aliases.setdefault(alias.lower(), []).append(target)
     chosen: list[str] = []
     for asked in wanted:
-        name, at, version = asked.partition("@")
+        name, at, version = NICKNAMES.get(asked.lower(), asked).partition("@")
         found = offered if name == "all" else aliases.get(name.lower()) or [t for t in offered if fnmatchcase(t, name.lower())]
         found = [t + at + version for t in found]
         if not found:
