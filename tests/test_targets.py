@@ -1,0 +1,49 @@
+"""The base that ships: what people type resolves, every target has evidence, and its page tells all."""
+
+import pytest
+from click.testing import CliRunner
+
+from opcompat import cli
+from opcompat.checker import answering, resolve
+from opcompat.runtimes import measured_targets
+from opcompat.store import Base, database_path
+
+TYPED = [
+    "snpe", "qnn", "tflite", "litert", "nnapi", "coreml", "ane", "edgetpu", "coral", "tensorrt", "trt", "jetson", "tf-trt", "openvino", "ov",
+    "myriad", "ncnn", "rknn", "rockchip", "rk3588", "migraphx", "rocm", "amd", "opencv", "cv2", "opencv4", "onnxjs", "tfjs", "wasm", "webgpu",
+    "pytorch-mobile", "executorch", "neoml", "mnn", "tract", "tvm", "iree", "ort", "onnxruntime", "hexagon", "winml", "directml",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base() -> Base:
+    return Base(database_path())
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_what_people_type_is_a_target(base: Base, typed: str) -> None:
+    known, versions = base.targets(), base.versions()
+    for name in resolve([typed], known):
+        asked = answering(name, known, versions)
+        assert asked.sources or asked.documents, name
+
+
+def test_every_target_has_evidence_and_says_what_it_is(base: Base) -> None:
+    counts = base.counts()
+    for t in base.targets().values():
+        operators, probes, statements = counts[t.target]
+        assert operators and probes + statements, t.target
+        assert t.about.endswith(".") and t.newest and t.last_run, t.target
+
+
+def test_what_was_campaigned_here_is_measured_or_declared(base: Base) -> None:
+    recorded = set(base.versions())
+    absent = [t for t, r in measured_targets().items() if t not in recorded and not getattr(r, "BY_NAME", False)]
+    assert absent == []
+
+
+def test_the_command_tells_all_of_a_target() -> None:
+    told = CliRunner().invoke(cli.app, ["targets", "rk3588"]).output
+    assert "rknn/rk3588" in told and "Rockchip" in told and "a probe takes" in told and "tract" not in told
+    listed = CliRunner().invoke(cli.app, ["targets"], env={"COLUMNS": "160"}).output
+    assert all(word in listed for word in ("tract/cpu", "tensorrt/gpu", "claimed", "measured", "declared"))
