@@ -103,7 +103,7 @@ class TargetReport:
     """As asked for: with @version where one was."""
     verdict: Verdict
     evidence: Kind
-    """The strongest there is; where it has no word for a node, a weaker one may answer, as `NodeFinding.evidence` says."""
+    """The strongest there is; of operators that it knows nothing of a weaker one may tell, as `NodeFinding.evidence` says."""
     version: str
     answered_from: tuple[str, ...]
     """The versions whose evidence was used: the neighbours of one that was not measured, none where it is older than all."""
@@ -315,9 +315,17 @@ class _Judge:
         if asked is None:  # a related target
             asked = Asked(name, "", ("",), (name,), tuple(d for d in self.known[name].documents if d.current))
         measured = self._measured(operator, facts, asked)
-        if measured.prediction.verdict != "unknown" or measured.prediction.confidence == "conflicting":
+        if measured.prediction.verdict != "unknown":
             return measured
-        return self._written(operator, facts, asked.documents) or measured
+        written = self._written(operator, facts, asked.documents)
+        if written is None or not any(self.evidence.get((source, operator)) for source in asked.sources):
+            return written or measured
+        # where probes of the operator ran and say nothing of this variant, tables are right too seldom to decide (bench/accuracy.py)
+        said, document = written.prediction, written.document
+        if said.verdict == "unknown" or document is None:
+            return measured
+        reason = f"{measured.prediction.reason}; {_SAID[said.verdict]}, {document.evidence} only: {said.reason}"
+        return replace(measured, prediction=replace(measured.prediction, reason=reason), claim=written.claim, document=document)
 
     def _measured(self, operator: Operator, facts: Facts, asked: Asked) -> _Judged:
         found = [predict(facts, self.evidence.get((source, operator), []), self._distance) for source in asked.sources]
@@ -498,9 +506,9 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, 
             stage = stage or (detail.stage if found.verdict in ("breaks", "falls_back") else None)  # type: ignore[assignment]
             words = (detail.probe, detail.outcome, detail.message, detail.started[:10], detail.history)
             cited = (Cited(_kind(about.evidence), asked.target, detail.version, *words, dict(found.differs)),)
-        elif one.claim is not None and (table := one.document) is not None:
+        if one.claim is not None and (table := one.document) is not None:
             text = one.claim.note or one.claim.unchecked
-            cited = (Cited(_kind(table.evidence), table.target, table.version, table.source, one.claim.status, text, table.date),)
+            cited += (Cited(_kind(table.evidence), table.target, table.version, table.source, one.claim.status, text, table.date),)
         if one.slow is not None:
             cited = (one.slow, *cited)
         kin = (judge(subject, r) for r in about.related if r in known)

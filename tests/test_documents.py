@@ -1,4 +1,4 @@
-"""Several kinds of evidence about one target: the strongest that has a word decides; documents have versions."""
+"""Several kinds of evidence about one target: the strongest that knows the operator decides; documents have versions."""
 
 import json
 from pathlib import Path
@@ -63,9 +63,10 @@ def test_the_strongest_evidence_that_has_a_word_decides(base: Base) -> None:
     assert {t.target for t in opcompat.check(conv_model(), ["chip"], base).targets} == {"demo/npu", "demo/gpu"}
 
 
-def test_measurements_in_conflict_are_not_overruled_by_a_document(base: Base) -> None:
+def test_a_document_does_not_decide_where_probes_of_the_operator_ran(base: Base) -> None:
     conv = finding(base, "demo/npu", "Conv", group=4)
     assert (conv.verdict, conv.confidence) == ("unknown", "conflicting")
+    assert "it works, claimed only" in conv.reason and [c.outcome for c in conv.evidence] == ["supported"]
 
 
 def test_a_document_answers_for_its_version(base: Base) -> None:
