@@ -67,7 +67,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Related:
-    """What measured evidence of a kindred target says of the same node; never merged into the verdict."""
+    """What the evidence of a kindred target says of the same node; never merged into the verdict."""
 
     target: str
     verdict: Verdict
@@ -511,8 +511,8 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, 
             cited += (Cited(_kind(table.evidence), table.target, table.version, table.source, one.claim.status, text, table.date),)
         if one.slow is not None:
             cited = (one.slow, *cited)
-        kin = (judge(subject, r) for r in about.related if r in known)
-        related = tuple(Related(j.target, j.prediction.verdict, j.prediction.confidence, j.prediction.reason, j.prediction.probe) for j in kin)
+        kin = ((r, judge(subject, r).prediction) for r in about.related if r in known)
+        related = tuple(Related(r, p.verdict, p.confidence, p.reason, p.probe) for r, p in kin)
         needs_help = found.verdict not in ("works", "slow", "unknown")
         domain, op_type = subject.operator
         advice = _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else ()

@@ -329,6 +329,24 @@ def serve(port: int, host: str) -> None:
     serving.main(host, port)
 
 
+@app.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--out", type=FILE, help="Folder to write to; data/sources of the checkout for none.")
+def sources(names: tuple[str, ...], out: Path | None) -> None:
+    """Write down what the tables inside SDKs declare and what a third party reports: NAMES, or every source.
+
+    What has to be installed or fetched is, by name, into the cache.
+    """
+    from opcompat import sources as tables
+    from opcompat import store
+
+    if out is None and not store.is_checkout():
+        fail("sources writes into a checkout of opcompat: run it there or give --out FOLDER")
+    with waiting("reading tables") as status:
+        for line in tables.write(names, out or store.data_folder() / "sources", status.update):
+            print(line, flush=True)
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one sentence on stderr and exit code 2."""
     try:

@@ -81,7 +81,7 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
         _venv(runtime.PYTHON, where)
         overrides = where / "overrides.txt"
         overrides.write_text("\n".join(getattr(runtime, "OVERRIDES", ())))
-        into = ("pip", "install", "--python", str(where / python), *_find_links())
+        into = ("pip", "install", "--compile-bytecode", "--python", str(where / python), *_find_links())
         if asked := [f"{k}=={v}" for k, v in runtime.PACKAGES.items() if k not in alone]:
             _uv(*into, "--overrides", str(overrides), *asked)
         if alone:

@@ -104,11 +104,11 @@ def _value(value: Any) -> str:
 
 
 def _kin(finding: NodeFinding) -> list[str]:
-    """Related measured evidence, targets that say the same on one line; those that know nothing say nothing."""
+    """Related evidence, targets that say the same on one line; those that know nothing say nothing."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for r in (r for r in finding.related if r.verdict != "unknown"):
         grouped.setdefault((WORDS[r.verdict], r.reason), []).append(r.target)
-    return [f"{', '.join(targets)} (measured, related): {verdict}, {reason}" for (verdict, reason), targets in grouped.items()]
+    return [f"{', '.join(targets)} (related): {verdict}, {reason}" for (verdict, reason), targets in grouped.items()]
 
 
 def _rows(problem: Problem) -> list[tuple[str, str]]:

@@ -606,6 +606,8 @@ def _insert_contradictions(db: sqlite3.Connection, found: _Found, known: Mapping
                 _, r = found.latest.get(key, (0, None))
                 if r is None or r.outcome in OWN_FAULT or (r.outcome == "pass") == (said.verdict == "works") or key in found.unconfirmed:
                     continue
+                if r.outcome == "pass" and r.placement in ("fallback", "mixed"):
+                    continue  # it ran elsewhere, as the document says
                 kind = _CONTRADICTION[header.evidence, said.verdict]
                 _insert(db, "contradictions", [(kind, header.target, said.reason, claim.row, target, ids[p.id], r.outcome)])
 

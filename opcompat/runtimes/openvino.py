@@ -1,4 +1,5 @@
-"""OpenVINO's CPU plugin. By default it computes in bfloat16 on CPUs that have it, so the default and the float32 hint are two targets.
+"""OpenVINO's CPU, GPU and NPU plugins. By default the CPU's computes in bfloat16 where the CPU has it, so the default and the float32 hint are
+two targets. Compiling for one device leaves nothing to another: that takes HETERO or AUTO, which are not used.
 
 https://docs.openvino.ai
 """
@@ -12,30 +13,16 @@ class CannotFeed(Exception):
     pass
 
 
-class Runtime:
-    NAME = "openvino"
-    ALIASES = ("ov",)
+class Plugin:
+    """What the runtimes below share. It has no NAME, so it is none itself."""
+
     HIDDEN = False
     REVISION = 1
     PYTHON = "3.11"
     PACKAGES = {"openvino": "2026.4.1"}
-    OLDER = (
-        {"PACKAGES": {"openvino": "2026.1.0"}},
-        {"PACKAGES": {"openvino": "2025.4.1"}},
-        {"PACKAGES": {"openvino": "2025.1.0"}},
-        {"PACKAGES": {"openvino": "2024.6.0"}},
-        {"PACKAGES": {"openvino": "2024.2.0", "numpy": "1.26.4"}},
-        {"PACKAGES": {"openvino": "2023.3.0", "numpy": "1.26.4"}},
-        {"PACKAGES": {"openvino": "2023.0.2", "numpy": "1.24.4"}},
-    )
     LICENCE = ""
     SIZE_MB = 180
-    NEEDS = ""
-    TARGETS = {
-        "openvino/cpu": {"config": {}, "precision": "bfloat16"},
-        "openvino/cpu-f32": {"config": {"INFERENCE_PRECISION_HINT": "f32"}},
-    }
-    ABOUT = "OpenVINO CPU plugin: default precision (bfloat16 where the CPU has it), and with the float32 hint."
+    DEVICE = "CPU"
 
     def __init__(self, options):
         import openvino
@@ -43,22 +30,31 @@ class Runtime:
         # before 2023.1 everything was in a module of its own
         self.ov, self.options = openvino if hasattr(openvino, "Core") else __import__("openvino.runtime").runtime, options
         self.core = self.ov.Core()
+        self.look()
         names = {"bfloat16": "bf16", "float8e4m3fn": "f8e4m3", "float8e5m2": "f8e5m2", "string": "string"}
         self.kinds = {dtype: getattr(self.ov.Type, name) for dtype, name in names.items() if hasattr(self.ov.Type, name)}
 
+    def look(self):
+        """Raise where there is no such device; they may be numbered: GPU.0, GPU.1."""
+        there = self.core.available_devices
+        if not any(name.split(".")[0] == self.DEVICE for name in there):
+            raise RuntimeError("OpenVINO sees no %s here, only %s" % (self.DEVICE, ", ".join(there) or "nothing"))
+
     def versions(self):
-        return {"openvino": self.ov.get_version().split("-")[0]}
+        return {"openvino": self.ov.get_version().split("-")[0], "device": self.core.get_property(self.DEVICE, "FULL_DEVICE_NAME")}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
-        infer, read = self.opened(model, inputs, dtypes, outputs, stage)
+        infer, read = self.ready(model, inputs, dtypes, outputs, stage)
         return read(infer())
 
-    def opened(self, model, inputs, dtypes, outputs, stage):
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, **self.options["config"]}
+    def ready(self, model, inputs, dtypes, outputs, stage):
+        config = {"PERFORMANCE_HINT": "LATENCY", **self.options["config"]}
+        if self.DEVICE == "CPU":
+            config["INFERENCE_NUM_THREADS"] = 1
         stage("load")
         read = self.core.read_model(model)
         stage("compile")
-        compiled = self.core.compile_model(read, "CPU", config)
+        compiled = self.core.compile_model(read, self.DEVICE, config)
         stage("run")
         request = compiled.create_infer_request()
         feeds = {}
@@ -66,7 +62,7 @@ class Runtime:
             feeds[port] = self.tensor(inputs[name], dtypes[name])
         # where it can be said, outputs are not copied: read() takes them from the request
         without_copies = {"share_outputs": True} if "share_outputs" in inspect.signature(request.infer).parameters else {}
-        about = {"placement": "native", "units": ["CPU"]}
+        about = {"placement": "native", "units": [self.DEVICE]}
         return lambda: request.infer(feeds, **without_copies), lambda _: (self.arrays(request, len(compiled.outputs)), about)
 
     def arrays(self, request, count):
@@ -92,3 +88,52 @@ class Runtime:
         if dtype in ("string", "int4", "uint4") or dtype.startswith("float8"):
             raise CannotFeed("the Python binding takes no %s input" % dtype)
         return self.ov.Tensor(np.asarray(array, order="C"))
+
+
+class Runtime(Plugin):
+    NAME = "openvino"
+    ALIASES = ("ov",)
+    OLDER = (
+        {"PACKAGES": {"openvino": "2026.1.0"}},
+        {"PACKAGES": {"openvino": "2025.4.1"}},
+        {"PACKAGES": {"openvino": "2025.1.0"}},
+        {"PACKAGES": {"openvino": "2024.6.0"}},
+        {"PACKAGES": {"openvino": "2024.2.0", "numpy": "1.26.4"}},
+        {"PACKAGES": {"openvino": "2023.3.0", "numpy": "1.26.4"}},
+        {"PACKAGES": {"openvino": "2023.0.2", "numpy": "1.24.4"}},
+    )
+    NEEDS = ""
+    TARGETS = {
+        "openvino/cpu": {"config": {}, "precision": "bfloat16"},
+        "openvino/cpu-f32": {"config": {"INFERENCE_PRECISION_HINT": "f32"}},
+    }
+    ABOUT = "OpenVINO CPU plugin: default precision (bfloat16 where the CPU has it), and with the float32 hint."
+
+    def look(self):
+        pass  # the CPU's plugin is part of the package
+
+    def versions(self):
+        return {"openvino": self.ov.get_version().split("-")[0]}
+
+    def opened(self, model, inputs, dtypes, outputs, stage):
+        return self.ready(model, inputs, dtypes, outputs, stage)
+
+
+class Gpu(Plugin):
+    NAME = "openvino-gpu"
+    NEEDS = "an Intel GPU and its OpenCL driver (intel-opencl-icd)"
+    BY_NAME = True
+    ADDRESS_SPACE_GB = 0
+    DEVICE = "GPU"
+    TARGETS = {"openvino/gpu": {"config": {}, "precision": "float16"}}
+    ABOUT = "OpenVINO's GPU plugin, default precision (float16), no other device beside it."
+
+
+class Npu(Plugin):
+    NAME = "openvino-npu"
+    NEEDS = "an Intel NPU (Core Ultra), its driver and its compiler (intel-driver-compiler-npu)"
+    BY_NAME = True
+    ADDRESS_SPACE_GB = 0
+    DEVICE = "NPU"
+    TARGETS = {"openvino/npu": {"config": {}, "precision": "float16"}}
+    ABOUT = "OpenVINO's NPU plugin, float16, no other device beside it."
