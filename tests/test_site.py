@@ -502,3 +502,15 @@ CONTRAST = """() => {
   })).filter(([ratio]) => ratio < 4.5).slice(0, 5);
 }"""
 """Elements whose text is too much like what is behind it, with the ratio. Opacity is not looked at: the style sheet uses none on text."""
+
+
+def test_with_many_targets_one_of_each_runtime_stands_for_all(tmp_path: Path) -> None:
+    for number in range(45):
+        record(tmp_path / "runs", f"chip{number % 9}/unit{number // 9}", "1.0", OUTCOMES[: 1 + (number == 18)])
+    (tmp_path / "claims").mkdir()
+    store.build(tmp_path / "many.db", tmp_path / "runs", tmp_path / "claims", PROBES)
+    crowded = serving.app(tmp_path / "many.db")
+    text = get(crowded, "/").text
+    heads = re.findall(r'title="(chip\d/unit\d) 1.0, measured"', text)
+    assert len(heads) == 9 and "chip0/unit2" in heads and "chip0 +4" in text
+    assert len(re.findall(r'title="chip0/unit\d 1.0, measured"', get(crowded, "/?target=chip0/*").text)) == 5

@@ -1,5 +1,6 @@
 """The start page: every operator on every target, or on every version of one target."""
 
+from collections import Counter
 from itertools import groupby
 
 from datasette import hookimpl
@@ -12,6 +13,8 @@ VERDICTS = {
     "": "any", "trouble": "something breaks or falls back", "breaks": "no variant works somewhere", "works": "works wherever it was tried",
     "unknown": "unknown somewhere",
 }  # fmt: skip
+MANY = 40
+"""Columns that the matrix shows at most unless asked: else one target of each runtime stands for all."""
 COUNTS = ("probes", "passed", "fell_back", "failed", "wrong", "crashed", "timed_out")
 
 
@@ -25,9 +28,23 @@ async def columns(datasette, asked):
     return [r for r in every if r["release"] is None or wanted == "all" or (r["current"] if not wanted else r["version"] == wanted)]
 
 
+async def fold(datasette, shown):
+    """Return one column of each runtime, that with the most results, and runtime -> how many are not shown."""
+    sql = "SELECT release, SUM(probes) AS results FROM counts GROUP BY release"
+    results = {r["release"]: r["results"] for r in await rows(datasette, sql)}
+    best, hidden = {}, Counter(c["runtime"] for c in shown)
+    for c in shown:  # the strongest evidence comes first
+        kept = best.setdefault(c["runtime"], c)
+        if c["evidence"] == kept["evidence"] and results.get(c["release"], 0) > results.get(kept["release"], 0):
+            best[c["runtime"]] = c
+    return [c for c in shown if best[c["runtime"]] is c], {runtime: number - 1 for runtime, number in hidden.items() if number > 1}
+
+
 async def start(datasette, request):
     asked = {name: request.args.get(name, "").strip() for name in FILTERS}
-    shown = await columns(datasette, asked)
+    shown, hidden = await columns(datasette, asked), {}
+    if len(shown) > MANY:
+        shown, hidden = await fold(datasette, shown)
     releases = {c["release"]: f"{c['target']}@{c['version']}" for c in shown if c["release"]}
     where = "WHERE :family IN ('', family)"
     cells = {}
@@ -64,7 +81,7 @@ async def start(datasette, request):
     targets = await rows(datasette, "SELECT * FROM targets ORDER BY evidence <> 'measured', evidence, target")
     versions = await rows(datasette, "SELECT version FROM releases WHERE target = :target ORDER BY position DESC", asked)
     context = {
-        "columns": shown, "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
+        "columns": shown, "hidden": hidden, "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
         "runtimes": [(*key, len(list(members))) for key, members in groupby(shown, key=lambda c: (c["evidence"], c["runtime"]))],
         "versions": [v["version"] for v in versions], "verdicts": VERDICTS, "counts": (await rows(datasette, sql))[0],
         "families": await families(datasette),
