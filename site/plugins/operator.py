@@ -30,7 +30,8 @@ async def operator(datasette, request):
         r["probe_id"]: {**r, "facts": json.loads(r["facts"])}
         for r in await rows(datasette, f"SELECT probe_id, probe, context, facts FROM probes WHERE {here} ORDER BY probe", of)
     }
-    claims = await rows(datasette, f"SELECT c.*, d.* FROM claims c JOIN documents d USING (document) WHERE {here} AND current ORDER BY target, claim", of)
+    sql = f"SELECT c.*, d.* FROM claims c JOIN documents d USING (document) WHERE {here} AND current ORDER BY target, claim"
+    claims = await rows(datasette, sql, of)
     if not probes and not claims:
         names = [r["op_type"] for r in await rows(datasette, "SELECT op_type FROM probes UNION SELECT op_type FROM claims")]
         near = get_close_matches(op_type.lower(), [n.lower() for n in names], 3, 0.7)
@@ -53,7 +54,8 @@ async def operator(datasette, request):
     for r in await rows(
         datasette,
         f"""SELECT m.probe_id, r.target, r.current, m.outcome, m.stage, m.placement, c.text AS cause
-            FROM probes p JOIN measurements m ON m.probe_id = p.probe_id AND m.confirmed AND m.release IN ({",".join(str(c["release"]) for c in support.values())})
+            FROM probes p JOIN measurements m ON m.probe_id = p.probe_id AND m.confirmed
+                AND m.release IN ({",".join(str(c["release"]) for c in support.values())})
               JOIN releases r USING (release) LEFT JOIN texts c ON c.text_id = m.cause_id WHERE p.{here.replace("AND ", "AND p.")}""",
         of,
     ):

@@ -81,7 +81,8 @@ async def start(datasette, request):
     targets = await rows(datasette, "SELECT * FROM targets ORDER BY evidence <> 'measured', evidence, target")
     versions = await rows(datasette, "SELECT version FROM releases WHERE target = :target ORDER BY position DESC", asked)
     context = {
-        "columns": shown, "hidden": hidden, "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
+        "columns": shown, "hidden": hidden,
+        "keys": keys, "groups": groups, "silent": silent, "asked": asked, "database": database.name, "targets": targets,
         "runtimes": [(*key, len(list(members))) for key, members in groupby(shown, key=lambda c: (c["evidence"], c["runtime"]))],
         "versions": [v["version"] for v in versions], "verdicts": VERDICTS, "counts": (await rows(datasette, sql))[0],
         "families": await families(datasette),

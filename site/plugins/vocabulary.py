@@ -164,7 +164,8 @@ def addresses(datasette):
 @hookimpl
 def prepare_jinja2_environment(env, datasette):
     env.globals.update(
-        addresses(datasette), verdict=verdict, outcome=outcome, claimed=CLAIMED, oracles=ORACLES, table_words=TABLES, blame=blame, stretches=stretches, history=history,
+        addresses(datasette), verdict=verdict, outcome=outcome, claimed=CLAIMED, oracles=ORACLES, table_words=TABLES,
+        blame=blame, stretches=stretches, history=history,
         linked=linked, plainly=plainly, counted=counted, lived=lived, by_runtime=by_runtime,
     )  # fmt: skip
     env.filters.update(say=say, parsed=json.loads, doubled=lambda value: (value, value), tally=lambda groups: sum(map(len, groups.values())))
