@@ -349,15 +349,16 @@ def load(only: Sequence[str] = (), where: Path | None = None) -> list[Probe]:
 
 
 def sample(probes: Sequence[Probe], share: int) -> list[Probe]:
-    """Return one in `share` probes, but some of every operator; what a larger share leaves is part of what a smaller one does.
+    """Return one in `share` probes, but some of every operator, in an order in which every beginning is such a sample too.
 
-    An operator's first probe is its plainest, to which the others are compared; then digests decide, as good as chance.
+    So what a campaign has when it is stopped speaks of all operators. An operator's first probe is its plainest, to which the others are
+    compared; then digests decide, as good as chance.
     """
     by_operator: dict[tuple[str, str], list[Probe]] = {}
     for p in probes:
         by_operator.setdefault((p.domain, p.op_type), []).append(p)
-    chosen: set[str] = set()
+    ranked = []
     for first, *others in by_operator.values():
-        others.sort(key=lambda p: p.digest)
-        chosen.update(p.id for p in [first, *others][: -(-(len(others) + 1) // share)])
-    return [p for p in probes if p.id in chosen]
+        chosen = [first, *sorted(others, key=lambda p: p.digest)]
+        ranked += [(place / len(chosen), p) for place, p in enumerate(chosen[: -(-len(chosen) // share)])]
+    return [p for _, p in sorted(ranked, key=lambda r: r[0])]

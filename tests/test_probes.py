@@ -119,6 +119,9 @@ def test_factors() -> None:
 def test_samples_nest_and_reach_every_operator() -> None:
     everything = probe.load()
     operators = {(p.domain, p.op_type) for p in everything}
+    whole = probe.sample(everything, 1)
+    assert sorted(p.id for p in whole) == sorted(p.id for p in everything)
+    assert {(p.domain, p.op_type) for p in whole[: len(operators)]} == operators, "a campaign that is stopped knows all of them"
     larger = everything
     for share in range(1, 40):
         chosen = probe.sample(everything, share)
@@ -126,4 +129,3 @@ def test_samples_nest_and_reach_every_operator() -> None:
         assert {(p.domain, p.op_type) for p in chosen} == operators
         assert len(chosen) <= len(everything) // share + len(operators)
         larger = chosen
-    assert probe.sample(everything, 1) == everything
