@@ -105,7 +105,7 @@ def run(
             except runner.Unavailable as error:
                 unavailable[w.name] = str(error)
                 return
-            packages = {**found.packages, "python": target.child_python}
+            packages = {**target.versions, **found.packages, "python": target.child_python}
             about = Run(
                 w.target,
                 w.version,

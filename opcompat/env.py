@@ -91,7 +91,8 @@ def install(runtime: Any, accepted: bool = False) -> Environment:
         listed = json.loads(_uv("pip", "list", "--python", str(where / python), "--format", "json"))
     except EnvError as error:
         shutil.rmtree(where, ignore_errors=True)
-        raise type(error)(f"{runtime.NAME} ({', '.join(pins(runtime))}) cannot be installed here: {error}") from None
+        needs = f" (it needs {runtime.NEEDS})" if runtime.NEEDS else ""
+        raise type(error)(f"{runtime.NAME} ({', '.join(pins(runtime))}) cannot be installed here{needs}: {error}") from None
     except OSError as error:
         raise EnvError(f"{runtime.NAME} cannot be installed in {where.parent}: {error.strerror}") from None
     packages = {**{p["name"]: p["version"] for p in listed}, **npm}

@@ -120,6 +120,7 @@ class Child:
     def send(self, number: int, probe: Probe) -> None:
         """Write one job; a dead child is noticed when its answer fails to come."""
         job = {"id": str(number), "scratch": str(self.scratch), "log": str(self.log), **self._side(str(number), probe)}
+        job["op"] = "" if probe.focus is None else probe.op_type
         if isinstance(probe, Timing):
             job["baseline"] = self._side(f"{number}.baseline", probe.baseline)
         assert self.process.stdin is not None

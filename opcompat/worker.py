@@ -112,6 +112,7 @@ def main():
 
 def work(runtime, job, say):
     times, current, side = {}, ["start", time.perf_counter()], ""
+    runtime.op = job.get("op", "")
     log_from = os.fstat(2).st_size
 
     def stage(name):

@@ -47,6 +47,7 @@ class Runtime:
         inputs: name -> array; dtypes: input or output name -> dtype fact (bfloat16 and the like arrive as raw unsigned integers).
         Where the file itself translates the model first (to PyTorch, say), "translated" in the dict holds the arrays that its translation computes:
         if they are wrong, it is not the runtime's fault (an exception may carry them as an attribute of that name).
+        self.op is the operator under test ("" in a pattern), to tell whether it or only its company was left to another device.
         A refusal is an exception in the SDK's own words. Raise an exception class called CannotFeed where the fault is this file's.
         Optional: `explain(error, log)` returns a better message, `tidy(log)` a shorter log; a refusal whose message holds one of the
         class's `ASIDE` words says nothing of the operator and is not recorded as a fact.
