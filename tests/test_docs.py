@@ -40,6 +40,14 @@ def test_every_table_and_column_is_described() -> None:
                 assert f"`{column[1]}`" in text, (table, column[1])
 
 
+def test_every_probe_that_an_audit_names_exists() -> None:
+    with sqlite3.connect(store.database_path()) as db:
+        known = {p for (p,) in db.execute("SELECT probe FROM probes")}
+    for page in (ROOT / "docs" / "audit").glob("*.md"):
+        text = re.sub(r"\s+", " ", page.read_text())
+        assert set(re.findall(r"`([a-z0-9_]+/[A-Za-z0-9-]+:[^`…]+)`", text)) <= known, page.name
+
+
 def test_every_probe_that_findings_name_exists_and_fails_somewhere() -> None:
     text = re.sub(r"\s+", " ", (ROOT / "docs" / "findings.md").read_text())
     named = set(re.findall(r"`([a-z0-9_]+/[A-Za-z-]+:[^`]+)`", text))
