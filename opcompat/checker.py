@@ -142,8 +142,12 @@ NICKNAMES = {"opencv4": "opencv/cpu@4.14"}
 """What people call a version of a target."""
 
 
+ANYWHERE = ("cpu", "gpu", "npu", "tpu", "convert")
+"""Devices that name no target by themselves, as `wasm` and `rk3588` do."""
+
+
 def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
-    """Return target names for what a user typed: names, globs, runtimes, aliases, `all`; `@version` behind a name stays there.
+    """Return target names for what a user typed: names, globs, runtimes, devices, aliases, `all`; `@version` behind a name stays there.
 
     Raises CheckError naming the nearest targets.
     """
@@ -151,7 +155,8 @@ def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
     offered = [t for t in sorted(known) if t not in parts]
     aliases: dict[str, list[str]] = {}
     for target in offered:
-        for alias in (target, target.split("/")[0], *known[target].aliases):
+        runtime, device = target.split("/")
+        for alias in dict.fromkeys([target, runtime, *([] if device in ANYWHERE else [device]), *known[target].aliases]):
             aliases.setdefault(alias.lower(), []).append(target)
     chosen: list[str] = []
     for asked in wanted:

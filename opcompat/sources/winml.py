@@ -75,7 +75,7 @@ class Source:
                 f"winml-{target.replace('/', '-')}",
                 header(
                     target, "reported", words, title="winml-cli's runtime check rules", publisher="Microsoft, winml-cli",
-                    version=self.PACKAGES["winml-cli"], date=self.DATE,
+                    version=self.PACKAGES["winml-cli"], date=self.DATE, aliases=["winml", "windows-ml"],
                 ),
                 rows,
             )  # fmt: skip
