@@ -101,7 +101,7 @@ def test_every_version_of_every_runtime_is_chosen_by_name() -> None:
             assert list(known) == sorted(known, key=store.version_order, reverse=True), f"{name}: newest first"
             assert len({env.folder(r) for r in known.values()}) == len(known)
             for number, release in known.items():
-                assert [t for t, r in select([f"{name}@{number}"]) if r.NAME == name] == list(release.TARGETS)
+                assert [t for t, r in select([f"{name}@{number}"]) if name == r.NAME] == list(release.TARGETS)
     assert [version(r) for _, r in select(["ort/cpu"])] == [version(all_runtimes()["ort"])]
     assert len(select(["ort@*"])) >= 6
 
