@@ -1,0 +1,107 @@
+"""MNN, Alibaba's engine for phones: its converter called from Python, then its CPU backend at high precision.
+
+The converter is called as a function: the commands `mnnconvert` and `mnnquant` install a package that reports usage. MNN knows float32, int32,
+int8 and uint8; the converter turns every other type into one of them, and results are turned back here. https://mnn-docs.readthedocs.io
+"""
+
+import os
+import re
+
+import numpy as np
+
+
+class CannotFeed(Exception):
+    pass
+
+
+class Runtime:
+    NAME = "mnn"
+    ALIASES = ()
+    HIDDEN = False
+    REVISION = 1
+    PYTHON = "3.11"
+    PACKAGES = {"MNN": "3.6.1", "onnx": "1.23.0"}
+    OLDER = ()
+    LICENCE = ""
+    SIZE_MB = 145
+    NEEDS = ""
+    TARGETS = {"mnn/cpu": {"route": "mnnconvert, expression API", "precision_mode": "high"}}
+    ABOUT = "MNN's CPU backend, precision high, one thread; models converted by its own converter with default options."
+
+    def __init__(self, options):
+        import _tools
+        import MNN
+        import MNN.expr
+        import MNN.nn
+        import onnx
+
+        self.onnx, self.mnn, self.expr, self.nn, self.convert = onnx, MNN, MNN.expr, MNN.nn, _tools.mnnconvert
+
+    def versions(self):
+        return {"MNN": self.mnn.version()}
+
+    def probe(self, model, inputs, dtypes, outputs, stage):
+        stage("convert")
+        made = model + ".mnn"
+        done = self.convert(["mnnconvert", "-f", "ONNX", "--modelFile", model, "--MNNModel", made, "--bizCode", "probe"])
+        if not done or not os.path.exists(made):
+            raise RuntimeError("the converter gives no model")
+        stage("load")
+        manager = self.nn.create_runtime_manager(({"backend": "CPU", "precision": "high", "numThread": 1},))
+        net = self.nn.load_module_from_file(made, list(inputs), list(outputs), runtime_manager=manager)
+        wanted = [v.dtype for v in net.get_info()["inputs"]]
+        stage("run")
+        results = net.onForward([self.feed(inputs[n], dtypes[n], kind) for n, kind in zip(inputs, wanted)])
+        if len(results) != len(outputs):
+            raise RuntimeError("MNN gives %d outputs instead of %d" % (len(results), len(outputs)))
+        graph = self.onnx.load(model).graph
+        declared = {o.name: o.type.tensor_type for o in graph.output}
+        quantisers = {name: node for node in graph.node if node.op_type == "QuantizeLinear" for name in node.output}
+        ranks = [len(k.shape.dim) if k.HasField("shape") else None for k in (declared[n] for n in outputs)]
+        made = [self.array(v, dtypes[n], rank, quantisers.get(n)) for v, n, rank in zip(results, outputs, ranks)]
+        return made, {"placement": "native", "units": ["CPU"]}
+
+    def feed(self, array, dtype, kind):
+        """Return MNN's variable of an input; kind: the type that the converted model has for it."""
+        e = self.expr
+        if array.dtype.name != dtype:
+            raise CannotFeed("the binding feeds no %s" % dtype)
+        held = {e.float: "float32", e.int: "int32", e.int8: "int8", e.uint8: "uint8"}.get(kind)
+        if held is None:
+            raise CannotFeed("the binding feeds no %s" % kind)
+        made = array.astype(held)
+        if made.dtype.kind != "f" and not np.array_equal(made, array):
+            raise CannotFeed("MNN holds %s as %s, which has not all values fed" % (dtype, held))
+        if kind == e.int8:  # the binding makes no constant of this type
+            return e.cast(e.const(made.astype(np.int32), list(made.shape), e.NCHW, e.int), e.int8)
+        return e.const(made, list(made.shape), e.NCHW, kind)
+
+    def array(self, variable, dtype, rank, quantiser):
+        """Return an output in its ONNX dtype where MNN's holds the same values. A tensor without dimensions has one in MNN, and what a
+        one-dimensional Conv leaves has one more, which is gone within the graph."""
+        e = self.expr
+        if dtype.startswith(("bfloat16", "float8")):
+            raise CannotFeed("the binding reads no %s" % dtype)
+        if variable.data_format == e.NC4HW4:
+            variable = e.convert(variable, e.NCHW)
+        if 0 in variable.shape:
+            return np.zeros(variable.shape, dtype)
+        array = np.array(variable.read())
+        if (rank, array.ndim) in ((0, 1), (3, 4)) and array.shape[-1] == 1:
+            array = array.reshape(array.shape[:-1])
+        if quantiser is not None and dtype in ("int8", "uint8") and (dtype == "int8" or len(quantiser.input) < 3):
+            raise CannotFeed("MNN keeps quantised numbers in a form of its own, which is undone only within the graph")
+        if dtype == "uint8" and array.dtype == np.int8:  # quantised numbers, whose bits are right
+            return array.view(np.uint8)
+        if dtype in ("bool", "int16", "uint16", "uint32", "uint64", "float64") and array.dtype in (np.int32, np.float32):
+            made = array.astype(dtype)
+            return made if np.array_equal(made, array, equal_nan=array.dtype.kind == "f") else array
+        return array
+
+    def explain(self, error, log):
+        """Return what MNN printed: it says little otherwise."""
+        lines = [re.sub(r"^\[[\d:]+\] \S*:\d+: ", "", line).strip() for line in log.splitlines()]
+        dull = r"^$|^Start to|ensors ?: |Converted Success|device supports|use high precision|ONNX Model|^MNN version"
+        lines = [line for line in dict.fromkeys(lines) if not re.search(dull, line)]
+        reasons = [line for line in lines if re.search("Not Support|support", line)] or lines
+        return " | ".join([*reasons, str(error)] if reasons else [str(error)])[:1000]
