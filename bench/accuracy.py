@@ -19,7 +19,8 @@ from rich.table import Table
 
 from opcompat import predict, probe
 from opcompat.predict import Difference, Evidence, Facts, Prediction, difference
-from opcompat.store import Base, database_path
+from opcompat.runfiles import database_path
+from opcompat.store import Base
 
 console = Console(width=170, highlight=False, markup=False)
 

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from opcompat import probe
-from opcompat.store import Base, database_path
+from opcompat.runfiles import database_path
+from opcompat.store import Base
 
 SHARES = (1, 5, 7, 20, 60, 100)
 

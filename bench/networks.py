@@ -16,8 +16,9 @@ from rich.table import Table
 
 from opcompat import checker, env, probe, runner
 from opcompat.model import open_model
+from opcompat.runfiles import database_path
 from opcompat.runtimes import measured_targets
-from opcompat.store import Base, database_path
+from opcompat.store import Base
 
 TARGETS = ("ort/cpu", "openvino/cpu", "opencv/cpu", "qnn/htp-v73")
 

@@ -20,8 +20,8 @@ from rich.table import Table
 from opcompat import __version__, env, oracle, probe, runner
 from opcompat.outcome import Run
 from opcompat.probe import Probe
+from opcompat.runfiles import RunWriter, host
 from opcompat.runtimes import select
-from opcompat.store import RunWriter, host
 
 LIMIT = 1.3
 OWN = ("load", "convert", "compile", "run")

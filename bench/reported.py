@@ -10,8 +10,8 @@ import sys
 from collections import Counter, defaultdict
 
 from opcompat import claims, env, predict
+from opcompat.runfiles import data_folder
 from opcompat.sources import environment_of, winml
-from opcompat.store import data_folder
 
 SAID = {"s": "works", "f": "falls_back", "u": "breaks"}
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 from rich.console import Console
 from rich.table import Table
 
-from opcompat import store
+from opcompat import building, runfiles
 
 ROUNDS = 40
 LARGE, TARGETS = 1_000_000, 3
@@ -66,7 +66,7 @@ def multiply(base: Path, out: Path, results: int) -> None:
                 db.execute(f"INSERT INTO measurements SELECT {taken} FROM measurements WHERE release = {oldest}")
                 db.execute("UPDATE spans SET first = ? WHERE target = ? AND number = 0", (version, target))
         db.execute("DELETE FROM counts")
-        db.execute(store.COUNT)
+        db.execute(building.COUNT)
         db.execute("COMMIT")
         db.execute("ANALYZE")
         db.execute("VACUUM")
@@ -167,7 +167,7 @@ def report(base: Path, limit: float) -> bool:
 
 
 def main() -> int:
-    base, met = store.database_path(), []
+    base, met = runfiles.database_path(), []
     sizes = [int(size) for size in sys.argv[1:]] or [0, LARGE]
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:

@@ -14,7 +14,7 @@ from statistics import median, quantiles
 from rich.console import Console
 from rich.table import Table
 
-from opcompat import store, timing
+from opcompat import runfiles, timing
 from opcompat.outcome import Clocked
 
 console = Console(width=170, highlight=False, markup=False)
@@ -34,7 +34,7 @@ def recorded() -> dict[tuple[str, str], list[Ratio]]:
     """Return (target@version, timing id) -> its runs, oldest first."""
     known = {t.digest: t for t in timing.load()}
     found: dict[tuple[str, str], list[Ratio]] = {}
-    for _, run, results in store.read_runs(store.timings_folder(store.runs_folder()), Clocked):
+    for _, run, results in runfiles.read_runs(runfiles.timings_folder(runfiles.runs_folder()), Clocked):
         for r in results:
             if isinstance(r, Clocked) and len(r.subject_ms) > 1 and r.digest in known:
                 t = known[r.digest]

@@ -20,8 +20,9 @@ import onnx
 
 from opcompat import env
 from opcompat.probe import Const, Probe, const, data, single_op
+from opcompat.runfiles import database_path
 from opcompat.runtimes import all_runtimes
-from opcompat.store import Base, database_path
+from opcompat.store import Base
 from opcompat.workarounds import Workaround, all_workarounds
 
 PAIRS, ENOUGH = 9, 0.02

@@ -11,7 +11,8 @@ import click
 
 from opcompat.checker import Kind
 from opcompat.cli import app
-from opcompat.store import Base, Target, database_path
+from opcompat.runfiles import database_path
+from opcompat.store import Base, Target
 from opcompat.workarounds import all_workarounds
 
 HERE = Path(__file__).parent

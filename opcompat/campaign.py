@@ -11,8 +11,8 @@ from typing import Any
 from opcompat import __version__, env, oracle, runner
 from opcompat.outcome import OWN_FAULT, Outcome, Result, Run
 from opcompat.probe import Probe
+from opcompat.runfiles import RunWriter, host, options_key, recorded, version_order
 from opcompat.runtimes import version
-from opcompat.store import RunWriter, host, options_key, recorded, version_order
 from opcompat.timing import Timing
 
 MANY, SHARE = 30, 0.05

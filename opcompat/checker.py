@@ -17,9 +17,10 @@ from opcompat.model import Model, Node, of_proto, open_model, uncollected
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
 from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, differing, judge_claims, predict, slowdown, speaking
+from opcompat.runfiles import database_path
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
-from opcompat.store import Base, Document, Operator, Target, database_path
+from opcompat.store import Base, Document, Operator, Target
 from opcompat.workarounds import all_workarounds, facts_of, proof
 
 SCHEMA_VERSION = 2

@@ -110,7 +110,8 @@ def targets(names: tuple[str, ...]) -> None:
     from rich.table import Table
 
     from opcompat import checker
-    from opcompat.store import Base, database_path
+    from opcompat.runfiles import database_path
+    from opcompat.store import Base
 
     console, order = Console(highlight=False), get_args(checker.Kind)
     table = Table(box=None, pad_edge=False)
@@ -231,13 +232,15 @@ def status(every: bool) -> None:
 @click.option("--out", type=FILE, help="Where to write it; the compat.db in use for none.")
 def build(out: Path | None) -> None:
     """Make compat.db from recorded runs, claims and probes: equal input gives equal bytes."""
+    from opcompat import building, runfiles, timing
     from opcompat import probe as probes
-    from opcompat import store, timing
 
-    if not store.is_checkout():
-        fail(f"build needs all recorded runs, which a checkout of opcompat has: copy yours from {store.runs_folder()} into its data/runs")
+    if not runfiles.is_checkout():
+        fail(f"build needs all recorded runs, which a checkout of opcompat has: copy yours from {runfiles.runs_folder()} into its data/runs")
     with waiting("building"):
-        counts = store.build(out or store.database_path(), store.runs_folder(), store.data_folder() / "claims", probes.load(), timing.load())
+        counts = building.build(
+            out or runfiles.database_path(), runfiles.runs_folder(), runfiles.data_folder() / "claims", probes.load(), timing.load()
+        )
     print(", ".join(f"{n} {what}" for what, n in counts.items()))
 
 
@@ -249,10 +252,10 @@ def export_(targets: tuple[str, ...], out: Path) -> None:
 
     It tells of this machine what decides results: system, processor, versions of packages.
     """
-    from opcompat import exchange, store
+    from opcompat import exchange, runfiles
 
     with waiting("packing"):
-        counts = exchange.export(store.runs_folder(), out, targets)
+        counts = exchange.export(runfiles.runs_folder(), out, targets)
     print(f"{out}: {exchange.summary(counts)}")
 
 
@@ -263,11 +266,11 @@ def import_(file: Path) -> None:
 
     They never replace results of this machine, and count as unconfirmed, that is for nothing, until a second machine's agree.
     """
-    from opcompat import exchange, store
+    from opcompat import exchange, runfiles
     from opcompat import probe as probes
 
     with waiting("reading"):
-        counts, unknown = exchange.take_in(file, store.runs_folder(), {p.digest: p.id for p in probes.load()})
+        counts, unknown = exchange.take_in(file, runfiles.runs_folder(), {p.digest: p.id for p in probes.load()})
     print(f"taken in: {exchange.summary(counts)}" + (f"; {unknown:,} of probes not known here were left out" if unknown else ""))
 
 
@@ -279,7 +282,8 @@ def import_(file: Path) -> None:
 def diff(target: str, old: str, new: str, style: str) -> None:
     """What changed on TARGET between versions OLD and NEW (1.17 stands for the newest 1.17.x): `opcompat diff ort/cpu 1.17 1.32`."""
     from opcompat import diff as differ
-    from opcompat.store import Base, database_path
+    from opcompat.runfiles import database_path
+    from opcompat.store import Base
 
     with Base(database_path()) as base:
         found = differ.diff(base, target, old, new)
@@ -308,13 +312,13 @@ def coverage(style: str) -> None:
 @click.option("--out", "-o", type=FILE, default=Path("probe.onnx"), show_default=True, help="Where to write the model.")
 def repro(probe: str, out: Path) -> None:
     """Write the minimal ONNX model of PROBE (an id, as a report cites it)."""
-    from opcompat import store
+    from opcompat import runfiles, store
 
-    with store.Base(store.database_path()) as base:
+    with store.Base(runfiles.database_path()) as base:
         model = base.model(probe)
     if model is None:
         fail(f"no probe is called {probe!r}: reports and the site show the ids")
-    with store.replacing(out) as part:
+    with runfiles.replacing(out) as part:
         part.write_bytes(model)
     print(out)
 
@@ -337,13 +341,13 @@ def sources(names: tuple[str, ...], out: Path | None) -> None:
 
     What has to be installed or fetched is, by name, into the cache.
     """
+    from opcompat import runfiles
     from opcompat import sources as tables
-    from opcompat import store
 
-    if out is None and not store.is_checkout():
+    if out is None and not runfiles.is_checkout():
         fail("sources writes into a checkout of opcompat: run it there or give --out FOLDER")
     with waiting("reading tables") as status:
-        for line in tables.write(names, out or store.data_folder() / "sources", status.update):
+        for line in tables.write(names, out or runfiles.data_folder() / "sources", status.update):
             print(line, flush=True)
 
 

@@ -1,7 +1,7 @@
 """Results that travel: `opcompat export` packs what was recorded on one machine, `opcompat import` takes it in on another.
 
 What arrives is somebody's word: it is validated, bounded, kept apart from our own runs, never instead of them, and unconfirmed until a second
-host agrees (store.py counts hosts).
+host agrees (building.py counts hosts).
 """
 
 import gzip
@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from opcompat.outcome import Result, Run
-from opcompat.store import StoreError, contributed_folder, line_of, read_run, read_runs, replacing
+from opcompat.runfiles import StoreError, contributed_folder, line_of, read_run, read_runs, replacing
 
 MAX_BYTES = 50 << 20
 """Of a file of contributed results, unpacked."""

@@ -12,9 +12,10 @@ from opcompat.compare import Judgement, is_quantised, judge
 from opcompat.model import DTYPES, read
 from opcompat.oracle import ORACLES
 from opcompat.probe import Array, Probe, data
+from opcompat.runfiles import database_path, replacing
 from opcompat.runner import Target
 from opcompat.runtimes import all_runtimes
-from opcompat.store import Base, database_path, replacing
+from opcompat.store import Base
 from opcompat.workarounds import Refused, all_workarounds
 from opcompat.workarounds._edit import shapes
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opcompat import campaign, env, probe, store, timing
+from opcompat import building, campaign, env, probe, runfiles, store, timing
 from opcompat import diff as differ
 from opcompat.checker import CheckError
 from opcompat.outcome import Result
@@ -59,7 +59,7 @@ def _print_changes(work: Sequence[campaign.Work], probes: Sequence[Probe], conso
     """Print what changed in each new version against the one before it, from the run files; return how many verdicts flipped."""
     flips = 0
     with tempfile.TemporaryDirectory() as folder, console.status("comparing versions"):
-        store.build(Path(folder) / "compat.db", store.runs_folder(), store.data_folder() / "claims", probes)
+        building.build(Path(folder) / "compat.db", runfiles.runs_folder(), runfiles.data_folder() / "claims", probes)
         with store.Base(Path(folder) / "compat.db") as base:
             for w in work:
                 versions = base.versions().get(w.target, [])
@@ -84,7 +84,7 @@ def main(
     """Run what is due; return the exit code: 0, 1 where a new version (`latest`) changed a verdict, 2 where nothing chosen could run."""
     console = Console(stderr=True)
     chosen = _chosen(targets, timings)
-    runs = store.timings_folder(store.runs_folder()) if timings else store.runs_folder()
+    runs = runfiles.timings_folder(runfiles.runs_folder()) if timings else runfiles.runs_folder()
     if latest:
         chosen = _newest(chosen, console)
     with console.status("loading probes"):
@@ -126,8 +126,8 @@ def status(every: bool) -> None:
         table.add_column(heading)
     with console.status("reading runs and probes"):
         probes = probe.load()
-        work = campaign.plan(select(["*@*"] if every else []), probes, store.runs_folder())
-        clocked = campaign.plan(_chosen([], timings=True), timing.load(), store.timings_folder(store.runs_folder()))
+        work = campaign.plan(select(["*@*"] if every else []), probes, runfiles.runs_folder())
+        clocked = campaign.plan(_chosen([], timings=True), timing.load(), runfiles.timings_folder(runfiles.runs_folder()))
     unclocked = {w.name: str(len(w.probes)) for w in clocked}
     for w in work:
         state = w.unavailable or ("up to date" if not w.probes else "due: opcompat probe --target " + (w.name if every else w.target))

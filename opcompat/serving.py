@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from opcompat.store import Base, StoreError, database_path
+from opcompat.runfiles import StoreError, database_path
+from opcompat.store import Base
 
 
 class ServeError(Exception):

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from opcompat import probe, store
+from opcompat import building, probe, runfiles
 from opcompat.outcome import Result, Run
 
 
@@ -38,7 +38,7 @@ def conv_probes() -> list[probe.Probe]:
 def record(folder: Path, target: str, version: str, results: list[Result], started: str = "2026-01-01T00:00:00+00:00") -> Path:
     """Write a run file as a campaign would."""
     run = Run(target, version, {"pkg": version}, {}, {"os": "test"}, "0", started)
-    with store.RunWriter(run, folder) as writer:
+    with runfiles.RunWriter(run, folder) as writer:
         for result in results:
             writer.write(result)
     return writer.path
@@ -58,5 +58,5 @@ def small_base(tmp_path_factory: pytest.TempPathFactory, conv_probes: list[probe
     record(folder / "runs", "demo/npu", "2.0", npu)
     record(folder / "runs", "demo/cpu", "1.0", [result(p) for p in conv_probes])
     (folder / "claims").mkdir()
-    store.build(folder / "compat.db", folder / "runs", folder / "claims", conv_probes)
+    building.build(folder / "compat.db", folder / "runs", folder / "claims", conv_probes)
     return folder / "compat.db"

@@ -21,7 +21,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from opcompat import checker, model, probe, report
-from opcompat.store import Base, database_path
+from opcompat.runfiles import database_path
+from opcompat.store import Base
 
 MEMORY_BYTES = 2 << 30
 FAMILIES = ("control", "qdq", "attention_patterns", "resize", "recurrent", "detection", "conv", "rearrange")

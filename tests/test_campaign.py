@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import result
 
-from opcompat import campaign, store
+from opcompat import campaign, runfiles
 from opcompat.outcome import Run
 from opcompat.probe import Probe
 from opcompat.runtimes import fake
@@ -32,7 +32,7 @@ def test_due(tmp_path: Path, conv_probes: list[Probe]) -> None:
         return [p.id for p in work.probes]
 
     options = campaign.recorded_options(fake.Runtime, "fake/cpu")
-    with store.RunWriter(Run("fake/cpu", "1.0", {}, options, {}, "0", "2026-01-01T00:00:00"), tmp_path) as writer:
+    with runfiles.RunWriter(Run("fake/cpu", "1.0", {}, options, {}, "0", "2026-01-01T00:00:00"), tmp_path) as writer:
         writer.write(result(first))
         writer.write(result(second, "broken"))
     assert due([first, second, third]) == [third.id]
@@ -73,7 +73,7 @@ def start(runs: Path, count: int, **more: Any) -> "subprocess.Popen[str]":
 
 
 def digests(runs: Path) -> list[str]:
-    return [r.digest for _, _, results in store.read_runs(runs) for r in results]
+    return [r.digest for _, _, results in runfiles.read_runs(runs) for r in results]
 
 
 def children(pid: int) -> list[int]:
@@ -114,7 +114,7 @@ def test_kill_9_at_thirty_random_moments(tmp_path: Path) -> None:
     out, err = last.communicate()
     assert last.returncode == 0, err
     assert sorted(digests(tmp_path)) == sorted(out.split()), "every probe once, none lost, none twice"
-    outcomes = {(r.probe.split()[0], r.outcome) for _, _, results in store.read_runs(tmp_path) for r in results}
+    outcomes = {(r.probe.split()[0], r.outcome) for _, _, results in runfiles.read_runs(tmp_path) for r in results}
     assert outcomes == {("good", "pass"), ("refused", "fail"), ("dies", "crash")}, "a child that was killed is not its probe's fault"
 
 

@@ -175,14 +175,14 @@ def test_a_function_is_as_bad_as_its_worst_node(small_base: Path) -> None:
 def test_a_known_pattern_overrides_its_parts(tmp_path: Path) -> None:
     from conftest import record, result
 
-    from opcompat import probe, store
+    from opcompat import building, probe
 
     probes = probe.load(["activation", "activation_patterns"])
     erf = [result(p, "fail", stage="compile", message="no Erf") for p in probes if p.op_type == "Erf"]
     gelu = next(p for p in probes if p.id == "activation_patterns/gelu-erf:base")
     record(tmp_path / "runs", "demo/npu", "1", [*erf, result(gelu)])
     (tmp_path / "claims").mkdir()
-    store.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
+    building.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
     nodes = opcompat.check(gelu.proto, ["demo/npu"], Base(tmp_path / "compat.db")).targets[0].nodes
     assert {n.verdict for n in nodes} == {"works"} and {n.pattern for n in nodes} == {"gelu-erf"}
     alone = next(p for p in probes if p.id == "activation/Erf:base").proto
@@ -192,7 +192,7 @@ def test_a_known_pattern_overrides_its_parts(tmp_path: Path) -> None:
 def test_a_document_that_kindred_measurements_contradict_is_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from conftest import record, result
 
-    from opcompat import probe, store
+    from opcompat import building, probe
 
     probes = probe.load(["conv"])
     record(tmp_path / "runs", "kin/npu", "1", [result(p, "fail", stage="compile", message="no Conv") for p in probes])
@@ -201,7 +201,7 @@ def test_a_document_that_kindred_measurements_contradict_is_doubted(tmp_path: Pa
     header |= {"publisher": "P", "version": "1", "date": "2024-08"}
     rows = [header, {"op_type": "Conv", "domain": "", "status": "supported"}, {"op_type": "Relu", "domain": "", "status": "supported"}]
     (tmp_path / "claims" / "doc-npu.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    store.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
+    building.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
     found = opcompat.check(conv_model(), ["doc/npu"], Base(tmp_path / "compat.db"))
     assert found.targets[0].verdict == "works" and found.targets[0].nodes[0].related[0].verdict == "breaks"
     report.print_text(found)
@@ -242,7 +242,7 @@ def test_mutated_models_are_checked_or_refused_in_one_sentence(small_base: Path,
 def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Path) -> None:
     from conftest import record, result
 
-    from opcompat import probe, store
+    from opcompat import building, probe
 
     probes = probe.load(["conv", "workaround"])
     grouped = [p for p in probes if p.op_type == "Conv" and p.facts["grouping"] == "few"]
@@ -252,7 +252,7 @@ def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Pat
         stage = "compare" if outcome == "pass" else "run"
         runs = tmp_path / name
         record(runs, "demo/npu", "1", [*(result(p, "fail", stage="compile") for p in grouped), *(result(p, outcome, stage=stage) for p in proofs)])
-        store.build(tmp_path / f"{name}.db", runs, tmp_path / "claims", probes)
+        building.build(tmp_path / f"{name}.db", runs, tmp_path / "claims", probes)
         found = opcompat.check(conv_model(group=4), ["demo/npu"], Base(tmp_path / f"{name}.db")).targets[0].nodes[0]
         assert found.verdict == "breaks"
         assert [w.proof for w in found.workarounds] == (

@@ -11,7 +11,7 @@ import pytest
 from conftest import conv_model
 from test_campaign import digests, start
 
-from opcompat import store
+from opcompat import runfiles
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -74,7 +74,7 @@ def test_fix_keeps_the_older_file(bad_disk: Path) -> None:
     from opcompat import fixer
 
     for out in ("kept", "new.onnx"):
-        with pytest.raises(store.StoreError, match="cannot be written"):
+        with pytest.raises(runfiles.StoreError, match="cannot be written"):
             fixer._save(conv_model(), bad_disk / out)
 
 

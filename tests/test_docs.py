@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opcompat import store
+from opcompat import runfiles
 from opcompat.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_every_table_and_column_is_described() -> None:
     text = (ROOT / "docs" / "database.md").read_text()
-    with sqlite3.connect(store.database_path()) as db:
+    with sqlite3.connect(runfiles.database_path()) as db:
         for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"):
             assert f"## {table}" in text, table
             for column in db.execute(f"PRAGMA table_info({table})"):
@@ -41,7 +41,7 @@ def test_every_table_and_column_is_described() -> None:
 
 
 def test_every_probe_that_an_audit_names_exists() -> None:
-    with sqlite3.connect(store.database_path()) as db:
+    with sqlite3.connect(runfiles.database_path()) as db:
         known = {p for (p,) in db.execute("SELECT probe FROM probes")}
     for page in (ROOT / "docs" / "audit").glob("*.md"):
         text = re.sub(r"\s+", " ", page.read_text())
@@ -52,7 +52,7 @@ def test_every_probe_that_findings_name_exists_and_fails_somewhere() -> None:
     text = re.sub(r"\s+", " ", (ROOT / "docs" / "findings.md").read_text())
     named = set(re.findall(r"`([a-z0-9_]+/[A-Za-z-]+:[^`]+)`", text))
     assert len(named) > 20
-    with sqlite3.connect(store.database_path()) as db:
+    with sqlite3.connect(runfiles.database_path()) as db:
         known = {p for (p,) in db.execute("SELECT probe FROM probes")}
         failing = {p for (p,) in db.execute("SELECT probe FROM results WHERE outcome IN ('fail', 'wrong', 'crash', 'timeout')")}
     assert named <= known

@@ -8,7 +8,7 @@ import pytest
 from conftest import conv_model, record, result
 
 import opcompat
-from opcompat import probe, report, store
+from opcompat import building, probe, report
 from opcompat.checker import CheckError, NodeFinding
 from opcompat.store import Base
 
@@ -41,7 +41,7 @@ def base(tmp_path: Path, conv_probes: list[probe.Probe]) -> Base:
         RELU,
     )
     write(tmp_path / "claims", "converter", {"target": "demo/converter"}, {**CONV, "status": "unsupported"}, RELU)
-    store.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", conv_probes)
+    building.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", conv_probes)
     return Base(tmp_path / "compat.db")
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import opcompat
-from opcompat import exchange, probe, store
+from opcompat import building, exchange, probe, runfiles
 from opcompat.exchange import ExchangeError
 from opcompat.outcome import Run
 from opcompat.store import Base
@@ -23,7 +23,7 @@ from opcompat.store import Base
 def packed(folder: Path, probes: list[probe.Probe], outcome: str, host: str, version: str = "1.0", **more: Any) -> Path:
     """Write what a machine of that name exports after a campaign on demo/npu."""
     run = Run("demo/npu", version, {"sdk": version}, {}, {"os": host}, "0.1.0", f"2026-02-0{len(host) % 9 + 1}T00:00:00+00:00")
-    with store.RunWriter(run, folder / host) as writer:
+    with runfiles.RunWriter(run, folder / host) as writer:
         for p in probes:
             writer.write(result(p, outcome, **({"stage": "compile", "message": "no"} if outcome == "fail" else {}), **more))
     exchange.export(folder / host, folder / f"{host}.gz")
@@ -32,7 +32,7 @@ def packed(folder: Path, probes: list[probe.Probe], outcome: str, host: str, ver
 
 def built(runs: Path, probes: list[probe.Probe]) -> Base:
     (runs.parent / "claims").mkdir(exist_ok=True)
-    store.build(runs.parent / "compat.db", runs, runs.parent / "claims", probes)
+    building.build(runs.parent / "compat.db", runs, runs.parent / "claims", probes)
     return Base(runs.parent / "compat.db")
 
 
@@ -79,8 +79,8 @@ def test_our_own_runs_are_not_touched(tmp_path: Path, conv_probes: list[probe.Pr
     ours = record(runs, "demo/npu", "1.0", [result(p) for p in conv_probes])
     was = ours.read_bytes()
     take_in(packed(tmp_path, conv_probes, "fail", "board"), runs, conv_probes)
-    assert ours.read_bytes() == was and len(list(store.read_runs(runs))) == 1
-    assert len(list(store.read_runs(store.contributed_folder(runs)))) == 1
+    assert ours.read_bytes() == was and len(list(runfiles.read_runs(runs))) == 1
+    assert len(list(runfiles.read_runs(runfiles.contributed_folder(runs)))) == 1
 
 
 def test_results_of_unknown_probes_are_left_out_and_counted(tmp_path: Path, conv_probes: list[probe.Probe]) -> None:
@@ -115,7 +115,7 @@ def test_what_no_campaign_writes_is_refused_whole(tmp_path: Path, conv_probes: l
     runs = tmp_path / "ours" / "runs"
     with pytest.raises(ExchangeError, match=words) as caught:
         take_in(path, runs, conv_probes)
-    assert "\n" not in str(caught.value) and not store.contributed_folder(runs).exists()
+    assert "\n" not in str(caught.value) and not runfiles.contributed_folder(runs).exists()
 
 
 def test_a_file_that_unpacks_to_more_than_is_taken_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,8 +140,8 @@ def test_mutated_files_are_taken_in_or_refused_in_one_sentence(tmp_path: Path, c
         take_in(path, runs, conv_probes)
     except ExchangeError as error:
         assert "\n" not in str(error)
-    for kept in store.contributed_folder(runs).rglob("*.gz"):
-        assert store.read_run(kept) is not None
+    for kept in runfiles.contributed_folder(runs).rglob("*.gz"):
+        assert runfiles.read_run(kept) is not None
 
 
 def test_the_commands(tmp_path: Path, conv_probes: list[probe.Probe]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from opcompat import env, runner, store
+from opcompat import env, runfiles, runner
 from opcompat.runtimes import all_runtimes, measured_targets, releases, select, version
 
 FOLDER = Path(env.__file__).parent / "runtimes"
@@ -51,7 +51,7 @@ def test_targets_have_one_driver_and_versions_are_newest_first() -> None:
     assert len(listed) == len(set(listed)) and set(measured_targets()) == set(listed)
     for runtime in OFFERED.values():
         known = releases(runtime)
-        assert version(runtime) and list(known) == sorted(known, key=store.version_order, reverse=True)
+        assert version(runtime) and list(known) == sorted(known, key=runfiles.version_order, reverse=True)
 
 
 def test_what_must_be_named_is_not_chosen_otherwise() -> None:

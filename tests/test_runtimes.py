@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from opcompat import campaign, env, probe, store, timing
+from opcompat import campaign, env, probe, runfiles, timing
 from opcompat.outcome import OWN_FAULT, Clocked, Result
 from opcompat.runtimes import all_runtimes, is_timed, measured_targets
 
@@ -29,7 +29,7 @@ SAME = 0.97
 @pytest.fixture(scope="module")
 def recorded() -> dict[tuple[str, str], tuple[str, float]]:
     """(target, probe) -> (outcome recorded of its newest version, milliseconds it took)."""
-    with sqlite3.connect(store.database_path()) as db:
+    with sqlite3.connect(runfiles.database_path()) as db:
         rows = db.execute("SELECT target, probe, outcome, times_ms FROM results WHERE current").fetchall()
     return {(t, p): (o, sum(json.loads(times).values())) for t, p, o, times in rows}
 
@@ -104,7 +104,7 @@ def test_a_killed_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert written() >= target
     subprocess.run(command, env=environment, check=True, capture_output=True)
     wanted = [p.digest for p in probe.load(["pool"])]
-    found = [r.digest for _, _, results in store.read_runs(tmp_path) for r in results]
+    found = [r.digest for _, _, results in runfiles.read_runs(tmp_path) for r in results]
     assert sorted(found) == sorted(wanted), "every probe once, none lost, none twice"
 
 
@@ -128,7 +128,7 @@ def test_every_timed_target_gives_ratios(tmp_path: Path) -> None:
     timed = [(target, r) for target, r in measured_targets().items() if is_timed(r) and env.find(r)]
     assert {"ort/cpu", "openvino/cpu", "opencv/cpu", "tflite/cpu"} <= {target for target, _ in timed}
     assert campaign.run(campaign.plan(timed, chosen, tmp_path), tmp_path, lambda *_: None, lambda *_: None) == {}
-    for _, run, results in store.read_runs(tmp_path, Clocked):
+    for _, run, results in runfiles.read_runs(tmp_path, Clocked):
         passed = [r for r in results if isinstance(r, Clocked) and r.outcome == "pass"]
         assert len(passed) >= 3 and all(len(r.subject_ms) == len(r.baseline_ms) >= 15 for r in passed), run.target
     assert all(not w.probes for w in campaign.plan(timed, chosen, tmp_path))

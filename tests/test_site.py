@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 import onnx
 import pytest
 
-from opcompat import probe, serving, store
+from opcompat import building, probe, runfiles, serving
 from opcompat.outcome import Result, Run
 from opcompat.serving import ServeError
 
@@ -50,7 +50,7 @@ PAGE = f"/probe/{PROBES[1].id}"
 
 def record(folder: Path, target: str, version: str, outcomes: list[dict[str, Any]], probes: list[probe.Probe] = PROBES) -> None:
     run = Run(target, version, {"sdk": version}, {"threads": "<one>"}, {"os": "Linux"}, "0.1.0", f"2025-01-0{int(version[0]) + 1}T00:00:00+00:00")
-    with store.RunWriter(run, folder) as writer:
+    with runfiles.RunWriter(run, folder) as writer:
         for p, found in zip(probes, outcomes, strict=False):
             writer.write(Result(p.id, p.digest, **found))
 
@@ -65,7 +65,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record(folder / "runs", "real/npu-y", "1.0", OUTCOMES)
     (folder / "claims").mkdir()
     (folder / "claims" / "paper.jsonl").write_text("\n".join(map(json.dumps, [HEADER, *CLAIMS])))
-    store.build(folder / "small.db", folder / "runs", folder / "claims", PROBES)
+    building.build(folder / "small.db", folder / "runs", folder / "claims", PROBES)
     return folder / "small.db"
 
 
@@ -318,7 +318,7 @@ def test_old_versions_are_blamed_by_the_same_rule_as_new_ones(tmp_path: Path) ->
     (tmp_path / "claims").mkdir()
 
     def blamed(at: str) -> list[str]:
-        store.build(tmp_path / "a.db", tmp_path / "runs", tmp_path / "claims", probes)
+        building.build(tmp_path / "a.db", tmp_path / "runs", tmp_path / "claims", probes)
         text = get(serving.app(tmp_path / "a.db"), f"/operator/ai.onnx/Conv{at}").text
         return [" ".join(re.sub("<[^>]*>", "", line).split()) for line in re.findall(r'(?s)<div class="cause">.*?</div>', text)]
 
@@ -508,7 +508,7 @@ def test_with_many_targets_one_of_each_runtime_stands_for_all(tmp_path: Path) ->
     for number in range(45):
         record(tmp_path / "runs", f"chip{number % 9}/unit{number // 9}", "1.0", OUTCOMES[: 1 + (number == 18)])
     (tmp_path / "claims").mkdir()
-    store.build(tmp_path / "many.db", tmp_path / "runs", tmp_path / "claims", PROBES)
+    building.build(tmp_path / "many.db", tmp_path / "runs", tmp_path / "claims", PROBES)
     crowded = serving.app(tmp_path / "many.db")
     text = get(crowded, "/").text
     heads = re.findall(r'title="(chip\d/unit\d) 1.0, measured"', text)

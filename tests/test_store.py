@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from conftest import record, result
 
-from opcompat import store
+from opcompat import building, runfiles, store
 from opcompat.outcome import group_message
 from opcompat.probe import Probe
-from opcompat.store import Base, StoreError
+from opcompat.runfiles import StoreError
+from opcompat.store import Base
 
 
 def test_build_is_deterministic_and_complete(small_base: Path, tmp_path: Path, conv_probes: list[Probe]) -> None:
     again = tmp_path / "again.db"
-    counts = store.build(again, small_base.parent / "runs", small_base.parent / "claims", reversed(conv_probes))
+    counts = building.build(again, small_base.parent / "runs", small_base.parent / "claims", reversed(conv_probes))
     assert again.read_bytes() == small_base.read_bytes()
     assert counts["probes"] == len(conv_probes) and counts["results"] == 2 * len(conv_probes) and counts["targets"] == 2
 
@@ -35,18 +36,18 @@ def test_causes_are_recorded(small_base: Path) -> None:
 
 def test_a_file_that_is_packed_while_a_folder_is_read_is_read(tmp_path: Path, conv_probes: list[Probe]) -> None:
     path = record(tmp_path, "demo/npu", "1", [result(conv_probes[0])])
-    plain = store.read_run(path)
+    plain = runfiles.read_run(path)
     packed = path.with_name(path.name + ".gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
     path.unlink()
-    assert plain is not None and store.read_run(path) == plain == store.read_run(packed)
+    assert plain is not None and runfiles.read_run(path) == plain == runfiles.read_run(packed)
 
 
 def test_a_torn_last_line_costs_only_itself(tmp_path: Path, conv_probes: list[Probe]) -> None:
     path = record(tmp_path, "demo/npu", "1", [result(p) for p in conv_probes[:3]])
     data = path.read_bytes()
     path.write_bytes(data[:-20])
-    read = store.read_run(path)
+    read = runfiles.read_run(path)
     assert read is not None and [r.probe for r in read[1]] == [p.id for p in conv_probes[:2]]
 
 
@@ -56,12 +57,12 @@ def test_a_bad_line_is_named(tmp_path: Path, conv_probes: list[Probe]) -> None:
     lines[2] = lines[2].replace('"pass"', '"splendid"')
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(StoreError, match="line 3"):
-        list(store.read_runs(tmp_path))
+        list(runfiles.read_runs(tmp_path))
 
 
 def test_recorded_is_by_digest_version_and_options(tmp_path: Path, conv_probes: list[Probe]) -> None:
     record(tmp_path, "demo/npu", "1", [result(conv_probes[0])])
-    done = store.recorded(tmp_path, ["demo/npu"])
+    done = runfiles.recorded(tmp_path, ["demo/npu"])
     assert done == {("demo/npu", "1", "{}"): {conv_probes[0].digest: "pass"}}
 
 
@@ -71,7 +72,7 @@ def test_newest_version_is_current_and_later_result_wins(tmp_path: Path, conv_pr
     record(tmp_path / "r", "demo/npu", "1.9", [result(p)], "2026-01-03T00:00:00+00:00")
     record(tmp_path / "r", "demo/npu", "1.10", [result(p, "wrong")], "2026-01-04T00:00:00+00:00")
     (tmp_path / "c").mkdir()
-    store.build(tmp_path / "db", tmp_path / "r", tmp_path / "c", [p])
+    building.build(tmp_path / "db", tmp_path / "r", tmp_path / "c", [p])
     with sqlite3.connect(tmp_path / "db") as db:
         assert db.execute("SELECT version, current, outcome FROM results ORDER BY version").fetchall() == [("1.10", 1, "wrong"), ("1.9", 0, "pass")]
 
@@ -107,10 +108,10 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from conftest import result
-from opcompat import probe, store
+from opcompat import building, probe, runfiles, store
 from opcompat.outcome import Run
 probes = probe.load(["conv"])
-with store.RunWriter(Run("demo/npu", "1", {}, {}, {}, "0", "2026-01-01T00:00:00"), Path(sys.argv[1])) as writer:
+with runfiles.RunWriter(Run("demo/npu", "1", {}, {}, {}, "0", "2026-01-01T00:00:00"), Path(sys.argv[1])) as writer:
     for p in probes:
         writer.write(result(p))
         print(p.id, flush=True)
@@ -123,7 +124,7 @@ with store.RunWriter(Run("demo/npu", "1", {}, {}, {}, "0", "2026-01-01T00:00:00"
     said += child.stdout.read().split("\n")
     child.wait()
     time.sleep(0.05)
-    ((_, _, results),) = store.read_runs(tmp_path)
+    ((_, _, results),) = runfiles.read_runs(tmp_path)
     finished = [s for s in said if s]
     assert [r.probe for r in results][: len(finished)] == finished and len(results) - len(finished) in (0, 1)
 
@@ -137,7 +138,7 @@ def test_a_full_disk_is_one_sentence(conv_probes: list[Probe], tmp_path: Path, m
 def test_a_run_killed_while_it_was_packed_counts_once(conv_probes: list[Probe], tmp_path: Path) -> None:
     path = record(tmp_path, "demo/npu", "1", [result(p) for p in conv_probes[:3]])
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    ((_, _, results),) = store.read_runs(tmp_path)
+    ((_, _, results),) = runfiles.read_runs(tmp_path)
     assert len(results) == 3
 
 

@@ -5,8 +5,9 @@ from click.testing import CliRunner
 
 from opcompat import cli
 from opcompat.checker import answering, resolve
+from opcompat.runfiles import database_path
 from opcompat.runtimes import measured_targets
-from opcompat.store import Base, database_path
+from opcompat.store import Base
 
 TYPED = [
     "snpe", "qnn", "tflite", "litert", "nnapi", "coreml", "ane", "edgetpu", "coral", "tensorrt", "trt", "jetson", "tf-trt", "openvino", "ov",

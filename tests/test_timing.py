@@ -13,7 +13,7 @@ import pytest
 from conftest import conv_model, record, result
 
 import opcompat
-from opcompat import campaign, checker, probe, report, runner, store, timing, worker
+from opcompat import building, campaign, checker, probe, report, runfiles, runner, timing, worker
 from opcompat.compare import Reference
 from opcompat.outcome import Clocked, Run
 from opcompat.predict import Timed, slowdown, speaking
@@ -127,7 +127,7 @@ def test_wrong_numbers_leave_no_times() -> None:
 def clock(folder: Path, target: str, version: str, ratios: dict[str, float], started: str = "2026-02-01T00:00:00+00:00") -> None:
     """Record timings as a campaign would: timing id -> ratio of throughputs."""
     known = {t.id: t for t in TIMINGS}
-    with store.RunWriter(Run(target, version, {}, {}, {}, "0", started), store.timings_folder(folder)) as writer:
+    with runfiles.RunWriter(Run(target, version, {}, {}, {}, "0", started), runfiles.timings_folder(folder)) as writer:
         for name, ratio in ratios.items():
             t = known[name]
             baseline = tuple(ratio * t.work[1] / t.work[0] * (1 + k / 100) for k in range(-7, 8))
@@ -152,7 +152,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     clock(folder / "runs", "other/cpu", "1", {"timing/gelu-erf:last half": 0.3})
     (folder / "claims").mkdir()
-    store.build(folder / "compat.db", folder / "runs", folder / "claims", probes, TIMINGS)
+    building.build(folder / "compat.db", folder / "runs", folder / "claims", probes, TIMINGS)
     return folder / "compat.db"
 
 
@@ -160,7 +160,7 @@ def test_what_is_recorded_is_not_due_again(tmp_path: Path, monkeypatch: pytest.M
     runtime = type("Known", (fake.Runtime,), {"PACKAGES": {"demo": "1"}, "REVISION": 1})
     monkeypatch.setattr(campaign, "recorded_options", lambda *_: {})
     clock(tmp_path, "fake/cpu", "1", {TIMINGS[0].id: 0.5})
-    (work,) = campaign.plan([("fake/cpu", runtime)], TIMINGS[:3], store.timings_folder(tmp_path))
+    (work,) = campaign.plan([("fake/cpu", runtime)], TIMINGS[:3], runfiles.timings_folder(tmp_path))
     assert [p.id for p in work.probes] == [t.id for t in TIMINGS[1:3]] and work.recorded == 1
 
 

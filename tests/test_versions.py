@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import conv_model, record, result
 
-from opcompat import campaign, checker, diff, env, store
+from opcompat import building, campaign, checker, diff, env, runfiles
 from opcompat.checker import CheckError
 from opcompat.outcome import Result
 from opcompat.probe import Probe
@@ -30,7 +30,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, conv_probes: list[Probe]) -> 
     record(folder / "runs", "demo/npu", "2.0", [result(p) for p in conv_probes], "2026-01-02T00:00:00+00:00")
     record(folder / "runs", "demo/npu", "3.0", [result(p, "crash" if p.id in grouped else "pass") for p in conv_probes])
     (folder / "claims").mkdir()
-    store.build(folder / "compat.db", folder / "runs", folder / "claims", conv_probes)
+    building.build(folder / "compat.db", folder / "runs", folder / "claims", conv_probes)
     with Base(folder / "compat.db") as opened:
         yield opened
 
@@ -98,7 +98,7 @@ def test_every_version_of_every_runtime_is_chosen_by_name() -> None:
     for name, runtime in all_runtimes().items():
         if not runtime.HIDDEN:
             known = releases(runtime)
-            assert list(known) == sorted(known, key=store.version_order, reverse=True), f"{name}: newest first"
+            assert list(known) == sorted(known, key=runfiles.version_order, reverse=True), f"{name}: newest first"
             assert len({env.folder(r) for r in known.values()}) == len(known)
             for number, release in known.items():
                 assert [t for t, r in select([f"{name}@{number}"]) if name == r.NAME] == list(release.TARGETS)
