@@ -189,11 +189,14 @@ def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
         table.add_column(
             heading, justify="left" if heading in ("target", "evidence", "first") else "right", no_wrap=True, min_width=min(len(heading), 7)
         )
-    for target in report.targets:
-        cells = _summary(target)
+    rows = [_summary(target) for target in report.targets]
+    # where the terminal is narrow only the last column gives way: numbers that are not seen would mislead
+    taken = sum(max(len(cell) for cell in column) + 1 for column in zip(_HEADINGS[:8], *(r[:8] for r in rows), strict=True))
+    for target, cells in zip(report.targets, rows, strict=True):
         numbers = [Text(c, "dim" if c == "0" else STYLES[v]) for c, v in zip(cells[1:6], _COLUMNS, strict=True)]
-        table.columns[0].min_width = max(table.columns[0].min_width or 0, len(cells[0]))
-        table.add_row(Text(cells[0], STYLES[target.verdict]), *numbers, cells[6], Text(cells[7], "dim"), cells[8])
+        first = Text(cells[8])
+        first.truncate(max(console.width - taken, 0), overflow="ellipsis")
+        table.add_row(Text(cells[0], STYLES[target.verdict]), *numbers, cells[6], Text(cells[7], "dim"), first)
     console.print(table)
     left_out = 0
     shown = 0

@@ -32,7 +32,7 @@ def test_a_missing_python_is_told_and_fails_only_what_was_named(monkeypatch: pyt
     monkeypatch.setenv("OPCOMPAT_CACHE", str(tmp_path))
     with pytest.raises(env.NoPython, match=r"tflite .*needs Python 3\.12"):
         env.install(all_runtimes()["tflite"])
-    monkeypatch.setenv(env.LICENCE_VARIABLE, "qnn")
+    monkeypatch.setenv(env.LICENCE_VARIABLE, "qnn,rknn")
     everything = CliRunner().invoke(cli.app, ["env"])
     assert everything.exit_code == 0 and "needs Python 3.12" in everything.stderr
     assert CliRunner().invoke(cli.app, ["env", "tflite"]).exit_code == 2
