@@ -21,7 +21,8 @@ COUNTS = ("probes", "passed", "fell_back", "failed", "wrong", "crashed", "timed_
 async def columns(datasette, asked):
     """Return the columns of the matrix: targets, or versions of one, each with the number of the release it shows."""
     sql = """SELECT t.target, t.runtime, t.device, t.evidence, t.newest, t.about, r.release, r.version, r.current
-             FROM targets t LEFT JOIN releases r USING (target) ORDER BY r.release IS NULL, t.evidence, t.target, r.position DESC"""
+             FROM targets t LEFT JOIN releases r USING (target)
+             ORDER BY r.release IS NULL, t.evidence <> 'measured', t.evidence, t.target, r.position DESC"""
     every = [r for r in await rows(datasette, sql) if asked["target"] in ("", r["target"], f"{r['runtime']}/*")]
     every = [r for r in every if asked["evidence"] in ("", r["evidence"])]
     wanted = asked["version"]
@@ -29,13 +30,13 @@ async def columns(datasette, asked):
 
 
 async def fold(datasette, shown):
-    """Return one column of each runtime, that with the most results, and runtime -> how many are not shown."""
+    """Return one column of each runtime, the first unless another has far more results, and runtime -> how many are not shown."""
     sql = "SELECT release, SUM(probes) AS results FROM counts GROUP BY release"
     results = {r["release"]: r["results"] for r in await rows(datasette, sql)}
     best, hidden = {}, Counter(c["runtime"] for c in shown)
     for c in shown:  # the strongest evidence comes first
         kept = best.setdefault(c["runtime"], c)
-        if c["evidence"] == kept["evidence"] and results.get(c["release"], 0) > results.get(kept["release"], 0):
+        if c["evidence"] == kept["evidence"] and results.get(c["release"], 0) > 1.5 * results.get(kept["release"], 0):
             best[c["runtime"]] = c
     return [c for c in shown if best[c["runtime"]] is c], {runtime: number - 1 for runtime, number in hidden.items() if number > 1}
 
