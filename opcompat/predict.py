@@ -107,8 +107,8 @@ def trusted(evidence: Sequence[Evidence]) -> list[Evidence]:
 
     Nearly like: at most EDGE facts apart, for an operator of which at least one bare probe is wrong whose equal between Convs is right.
     """
-    inside = [e for e in evidence if e.context and e.good]
     wrong = [e for e in evidence if e.outcome == "wrong" and not e.context]
+    inside = [e for e in evidence if e.context and e.good] if wrong else []
     gaps = {e.probe: min((len(difference(e.facts, i.facts)) for i in inside), default=EDGE + 1) for e in wrong}
     if 0 not in gaps.values():
         return list(evidence)
@@ -150,14 +150,14 @@ def differing(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tup
 
 def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Difference] = difference) -> Prediction:
     """Return the verdict for a node with these facts, from the evidence of its operator on one target."""
-    usable = [e for e in evidence if e.good or e.bad or e.fell_back]
+    usable = [e for e in evidence if e.outcome == "pass" or e.bad]
     if not usable:
         return Prediction("unknown", "none", "no probe of this operator ran here")
     gaps = [(distance(facts, e.facts), e) for e in usable]
     exact = [e for d, e in gaps if not d]
     if exact:
         return _exact([e for e in exact if e.context] or exact)
-    blamed = [(not e.bad, len(d), e.probe, d, e) for d, e in gaps if not e.good and e.cause is not None and _has(facts, e.cause)]
+    blamed = [(not e.bad, len(d), e.probe, d, e) for d, e in gaps if e.cause is not None and _has(facts, e.cause)]
     if blamed:
         *_, gap, chosen = min(blamed, key=lambda b: b[:3])
         said = ("fails", "passes") if chosen.bad else ("runs elsewhere", "runs on the device itself")
@@ -171,7 +171,7 @@ def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Fact
     if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
         untried = {n: facts.get(n, "absent") for n in open_facts} or {n: facts.get(n, "absent") for n in sorted(gap)}
         return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)
-    doubt = min((len(d) for d, e in gaps if not e.good and e.cause is None), default=size + 1)
+    doubt = min((len(d) for d, e in gaps if e.cause is None and not e.good), default=size + 1)
     if doubt <= size:
         why = "probes as close to this node fail or fall back, for no single reason that could be named"
         return Prediction("unknown", "conflicting", why, nearest.probe, reference)

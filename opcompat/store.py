@@ -204,13 +204,21 @@ class Base:
 
     def details(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Detail]:
         """Return (probe, target or target@version) -> what to cite of its result."""
-        sql = """SELECT probe, target, version, outcome, stage, message, started FROM results
-                 WHERE probe = ? AND target = ? AND (version = ? OR (? = '' AND current))"""
-        found = {}
+        names: dict[str, list[str]] = {}
         for probe, name in pairs:
+            names.setdefault(name, []).append(probe)
+        found = {}
+        for name, probes in names.items():
             target, _, version = name.partition("@")
-            for row in self._rows(sql, probe, target, version, version):
-                found[probe, name] = Detail(*(*row, self.history(probe, target)))
+            among = ",".join("?" * len(probes))
+            sql = f"""SELECT p.probe, r.target, r.version, m.outcome, m.stage, coalesce(g.message, ''), n.started
+                      FROM probes p JOIN measurements m USING (probe_id) JOIN releases r USING (release) JOIN runs n USING (run)
+                        LEFT JOIN messages g USING (message_id)
+                      WHERE p.probe IN ({among}) AND r.target = ? AND (r.version = ? OR (? = '' AND r.current))"""
+            rows = self._rows(sql, *probes, target, version, version)
+            several = self._rows("SELECT COUNT(*) FROM releases WHERE target = ?", target)[0][0] > 1
+            for row in rows:
+                found[row[0], name] = Detail(*(*row, self.history(row[0], target) if several else ""))
         return found
 
     def history(self, probe: str, target: str) -> str:
