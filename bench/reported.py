@@ -1,11 +1,14 @@
-"""Do the condensed rows of data/sources/winml-*.jsonl answer as winml-cli's tables do? Every 60th of the models behind the tables is made again.
+"""Do the condensed rows of data/sources/winml-*.jsonl answer as winml-cli's tables do?
 
-    python bench/reported.py [EVERY]
+    python bench/reported.py EVERY      every 60th, say, of the models behind the tables is made again and asked about
+    python bench/reported.py kept       every combination of facts that `opcompat sources winml` read off the models and kept in the cache
 
 Prints, for each target, how many models the rows answer as the table does, how many they leave open, and each difference. Ends with 1 if there
 is any. The models are made in the environment that `opcompat sources winml` installs.
 """
 
+import gzip
+import json
 import sys
 from collections import Counter, defaultdict
 
@@ -53,5 +56,28 @@ def main(every: int) -> int:
     return sum(c["different"] for c in counts.values()) if made else 1
 
 
+def kept() -> int:
+    """Compare with what is kept of the translation and print; return the number of differences."""
+    rows = {folder: rows_of(target) for folder, (target, *_) in winml.TARGETS.items()}
+    counts: dict[str, Counter[str]] = {folder: Counter() for folder in winml.TARGETS}
+    for path in sorted(winml.kept(environment_of(winml.Source)).glob("*.json.gz")):
+        head, lines = json.loads(gzip.decompress(path.read_bytes()))
+        for facts, said in lines:
+            for folder, letters in said.items():
+                found, _ = predict.judge_claims(facts, rows[folder].get((head["domain"], head["op_type"]), []))
+                if found.verdict == "unknown":
+                    counts[folder]["open"] += 1
+                elif len(letters) == 1 and found.verdict == SAID[letters]:
+                    counts[folder]["equal"] += 1
+                else:
+                    counts[folder]["different"] += 1
+                    print(f"{winml.TARGETS[folder][0]} {winml.name(head)}: the table says {letters}, a row {found.verdict}: {facts}")
+    for folder, (target, *_) in winml.TARGETS.items():
+        said = counts[folder]
+        print(f"{target}: {said['equal']} combinations answered as the table does, {said['open']} left open, {said['different']} differ")
+    return sum(c["different"] for c in counts.values()) if counts else 1
+
+
 if __name__ == "__main__":
-    raise SystemExit(1 if main(int(sys.argv[1]) if len(sys.argv) > 1 else 60) else 0)
+    asked = sys.argv[1] if len(sys.argv) > 1 else "60"
+    raise SystemExit(1 if (kept() if asked == "kept" else main(int(asked))) else 0)

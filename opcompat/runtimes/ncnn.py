@@ -88,7 +88,12 @@ class Runtime:
                 self.convert(folder, inputs)
                 making = "%s.%d" % (kept, os.getpid())
                 shutil.copytree(folder, making, ignore=shutil.ignore_patterns("*.onnx", "*.npy", "m.pnnx.*", "m_pnnx.py"))
-                os.rename(making, kept)
+                try:
+                    os.rename(making, kept)
+                except OSError:
+                    shutil.rmtree(making, ignore_errors=True)
+                    if not os.path.exists(kept):  # or the other device's process was faster
+                        raise
             except OSError as error:
                 raise CannotFeed("the converted model cannot be kept: %s" % error) from error
             finally:
