@@ -326,7 +326,9 @@ class Target:
 
     def _local(self, text: str) -> str:
         """Cut this machine's folders out of an SDK's words, which then are equal from run to run."""
-        return text.replace(f"{self.scratch}/", "").replace(f"{self.python.parent.parent}/", "")
+        for folder in (self.scratch, self.python.parent.parent, WORKER.parent):
+            text = text.replace(f"{folder}/", "")
+        return text
 
 
 def _read(files: Sequence[Mapping[str, Any]] | None) -> list[tuple[str, Array]] | None:
