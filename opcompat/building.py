@@ -140,7 +140,7 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: I
     clocked = list(read_runs(timings_folder(runs), Clocked))
     found = _gather(every, visiting, known)
     every += visiting
-    stated = load_claims(claims)
+    stated = _ordered(load_claims(claims))
     temporary = out.with_name(f"{out.name}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary.unlink(missing_ok=True)
@@ -171,6 +171,8 @@ def build(out: Path, runs: Path, claims: Path, probes: Iterable[Any], timings: I
     return counts
 
 
+Stated = list[tuple[Any, Any, bool]]
+"""(header, rows, whether no newer one of its kind speaks of its target) of every document, as `_ordered` gives them."""
 Key = tuple[str, str, str]
 """(target, version, probe id)"""
 
@@ -234,12 +236,11 @@ def _insert(db: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]])
         db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
 
 
-def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[str, str], declared: Mapping[str, Any], claims: list[Any]) -> None:
+def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[str, str], declared: Mapping[str, Any], claims: Stated) -> None:
     """Fill targets, runs, documents and claims. Measurements and documents of one target meet in its row: the strongest speaks for it."""
     rows: dict[str, tuple[Any, ...]] = {}
     kin: dict[str, tuple[list[str], str | None, list[str], str | None]] = {}  # target -> what all its documents say of it
-    documents = _ordered(claims)
-    for header, _, _ in documents:
+    for header, _, _ in claims:
         runtime, device = header.target.split("/")
         aliases, requires, related, fallback = kin.get(header.target, ([], None, [], None))
         aliases = list(dict.fromkeys([*aliases, *header.aliases]))
@@ -264,7 +265,7 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
         _insert(db, "targets", [(target, *about, json.dumps(aliases), requires, json.dumps(related), fallback, source, last)])
     _insert(db, "runs", driven)
     number = 0
-    for document, (header, listed, current) in enumerate(documents, 1):
+    for document, (header, listed, current) in enumerate(claims, 1):
         words = (header.version, int(current), _source(header), header.date, header.about, header.requires, header.fallback)
         _insert(db, "documents", [(document, header.target, header.evidence, *words)])
         for c in listed:
@@ -277,7 +278,7 @@ def _source(header: Any) -> str:
     return f"{header.publisher}: {header.title} ({header.version}, {header.date})"
 
 
-def _ordered(claims: list[Any]) -> list[tuple[Any, Any, bool]]:
+def _ordered(claims: list[Any]) -> Stated:
     """Return (header, rows, whether no newer one of its kind speaks of its target): by target, the strongest evidence and newest version first."""
     weighed = sorted(claims, key=lambda c: version_order(c[0].version), reverse=True)
     weighed.sort(key=lambda c: (c[0].target, DOCUMENTED.index(c[0].evidence)))
@@ -362,10 +363,10 @@ def _blame(found: _Found, known: Mapping[str, Any]) -> dict[tuple[str, str], Any
     return {(probe, target): cause for (target, _, _), group in groups.items() for probe, cause in causes(trusted(group)).items()}
 
 
-def _insert_contradictions(db: sqlite3.Connection, found: _Found, known: Mapping[str, Any], ids: Mapping[str, int], claims: list[Any]) -> None:
+def _insert_contradictions(db: sqlite3.Connection, found: _Found, known: Mapping[str, Any], ids: Mapping[str, int], claims: Stated) -> None:
     """Insert where the newest document of its kind and a measurement of a comparable target disagree about one probe."""
     number = 0
-    for header, listed, newest in _ordered(claims):
+    for header, listed, newest in claims:
         rows: dict[tuple[str, str], list[Claim]] = {}
         for c in listed:
             number += 1

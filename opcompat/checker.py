@@ -142,7 +142,6 @@ class Report:
 NICKNAMES = {"opencv4": "opencv/cpu@4.14"}
 """What people call a version of a target."""
 
-
 ANYWHERE = ("cpu", "gpu", "npu", "tpu", "convert")
 """Devices that name no target by themselves, as `wasm` and `rk3588` do."""
 
@@ -155,9 +154,10 @@ def resolve(wanted: Sequence[str], known: Mapping[str, Target]) -> list[str]:
     parts = {t.requires for t in known.values()}
     offered = [t for t in sorted(known) if t not in parts]
     aliases: dict[str, list[str]] = {}
+    unnamed = {*ANYWHERE, *(t.split("/")[0] for t in offered)}  # `qnn` is the runtime, not what another one calls a device
     for target in offered:
         runtime, device = target.split("/")
-        for alias in dict.fromkeys([target, runtime, *([] if device in ANYWHERE else [device]), *known[target].aliases]):
+        for alias in dict.fromkeys([target, runtime, *({device} - unnamed), *known[target].aliases]):
             aliases.setdefault(alias.lower(), []).append(target)
     chosen: list[str] = []
     for asked in wanted:

@@ -48,3 +48,9 @@ def test_the_command_tells_all_of_a_target() -> None:
     assert "rknn/rk3588" in told and "Rockchip" in told and "a probe takes" in told and "tract" not in told
     listed = CliRunner().invoke(cli.app, ["targets"], env={"COLUMNS": "160"}).output
     assert all(word in listed for word in ("tract/cpu", "tensorrt/gpu", "claimed", "measured", "declared"))
+
+
+def test_a_device_names_its_targets_unless_a_runtime_is_called_so(base: Base) -> None:
+    known = base.targets()
+    assert {t.split("/")[0] for t in resolve(["qnn"], known)} == {"qnn"}, "not executorch/qnn, nor tflite/qnn"
+    assert {t.split("/")[1] for t in resolve(["wasm"], known)} == {"wasm"} and len(resolve(["wasm"], known)) == 3
