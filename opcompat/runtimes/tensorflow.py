@@ -1,8 +1,8 @@
 """TensorFlow's route: onnx2tf builds a Keras model, which TensorFlow runs as one graph on the CPU, or converts for TensorFlow Lite or TensorFlow.js.
 
 The converter is half of either target: what it breaks is broken for whoever comes from ONNX. The Keras model is what onnx2tf saves as SavedModel and
-what it makes the .tflite of; both files are left out where nobody reads them. TensorFlow's own interpreter brings the Flex delegate: an operator that
-TensorFlow Lite lacks is computed by TensorFlow, which is a fallback, because an app has it only if it is linked in.
+what it makes the .tflite of; both files are left out where nobody reads them. Operators that TensorFlow Lite lacks become TensorFlow's own in the
+.tflite (Flex); the interpreter that comes with TensorFlow has no Flex delegate, and refuses them in its own words.
 https://github.com/PINTO0309/onnx2tf, https://ai.google.dev/edge/litert/conversion/tensorflow/ops_select
 """
 
