@@ -23,6 +23,8 @@ def load_runtime(path, name):
     spec = importlib.util.spec_from_file_location("runtime", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    # behind all else: an SDK's own module of the same name is found first
+    sys.path.append(os.path.join(os.path.dirname(os.path.abspath(path)), "shared"))
     return getattr(module, name)
 
 

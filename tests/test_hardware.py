@@ -5,6 +5,7 @@ import importlib
 import sys
 import types
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -320,7 +321,7 @@ def test_tensorrt_parses_builds_and_runs_or_says_what_refused(refuses: str, word
     memory = Memory()
     monkeypatch.setitem(sys.modules, "tensorrt", tensorrt(refuses, calls))
     monkeypatch.setattr(adapter, "Cuda", lambda: memory)
-    monkeypatch.setattr(adapter, "nvidia", lambda: {"device": "Stand-in"})
+    monkeypatch.setitem(sys.modules, "nvidia_gpu", SimpleNamespace(find=lambda: {"device": "Stand-in"}))
     runtime = adapter.Runtime(adapter.Runtime.TARGETS["tensorrt/gpu"])
     assert runtime.versions() == {"tensorrt": "11.0", "device": "Stand-in"}
     array = np.linspace(-1, 1, 4, dtype=np.float32).reshape(2, 2)

@@ -1,4 +1,7 @@
-"""Runtimes: one file each, found by listing this folder. Read `fake.py` first: it is the template and says what a file must declare."""
+"""Runtimes: one file each, found by listing this folder. Read `fake.py` first: it is the template and says what a file must declare.
+
+What several of them need lies in shared/, which the worker puts behind all else that Python can import: its names must be no SDK's.
+"""
 
 import importlib
 import pkgutil

@@ -4,9 +4,7 @@ It converts or does not; nothing is run, and nothing tells which unit of a devic
 """
 
 import gc
-import importlib.util
 import logging
-import os
 import warnings
 
 import numpy as np
@@ -16,15 +14,6 @@ _EDGES = ("float32", "float16", "float64", "int32", "int64")  # the others are n
 
 class CannotFeed(Exception):
     pass
-
-
-def translator():
-    """Return what makes PyTorch of ONNX: a file beside this one, loaded by path."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_onnx_to_torch.py")
-    spec = importlib.util.spec_from_file_location("onnx_to_torch", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Translator()
 
 
 class Runtime:
@@ -58,9 +47,10 @@ class Runtime:
         logging.disable(logging.WARNING)
         import coremltools
         import torch
+        from onnx_to_torch import Translator
 
         torch.set_num_threads(1)
-        self.ct, self.torch, self.options, self.translator = coremltools, torch, options, translator()
+        self.ct, self.torch, self.options, self.translator = coremltools, torch, options, Translator()
         self.quiet()
         self.target = getattr(coremltools.target, options["deployment"])
         gc.collect()

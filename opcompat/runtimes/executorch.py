@@ -7,9 +7,7 @@ What the partitioner leaves to ExecuTorch's own kernels has fallen back. https:/
 import contextlib
 import functools
 import gc
-import importlib.util
 import logging
-import os
 import re
 import warnings
 
@@ -18,15 +16,6 @@ import numpy as np
 
 class CannotFeed(Exception):
     pass
-
-
-def translator():
-    """Return what makes PyTorch of ONNX: a file beside this one, loaded by path."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_onnx_to_torch.py")
-    spec = importlib.util.spec_from_file_location("onnx_to_torch", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Translator()
 
 
 class Runtime:
@@ -51,10 +40,11 @@ class Runtime:
         logging.disable(logging.WARNING)
         import executorch.exir as exir
         import torch
+        from onnx_to_torch import Translator
 
         torch.set_num_threads(1)
         self.options, self.metadata, self.torch, self.exir = options, metadata, torch, exir
-        self.translator = translator()
+        self.translator = Translator()
         self.hasten()
         self.start()
         gc.collect()

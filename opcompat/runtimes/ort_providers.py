@@ -8,7 +8,6 @@ CPU, and `fallback` where it itself did, or is a function of which a part did.
 
 import ctypes
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -171,7 +170,9 @@ class Cuda(Provider):
     ABOUT = "ONNX Runtime's CUDA provider, without TF32. Where it leaves an operator to ONNX Runtime's own CPU provider, that falls back."
 
     def prepare(self):
-        found = nvidia()
+        import nvidia_gpu
+
+        found = nvidia_gpu.find()
         self.ort.preload_dlls()
         return found
 
@@ -216,20 +217,6 @@ class MiGraphX(Provider):
 
     def prepare(self):
         return amd()
-
-
-def nvidia():
-    """Return the first NVIDIA GPU's name and the driver's version. Raise where there is none."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise RuntimeError("no NVIDIA driver: nvidia-smi cannot be run: %s" % error) from None
-    said = done.stdout.decode("utf-8", "replace").strip()
-    if done.returncode or "," not in said:
-        raise RuntimeError("no NVIDIA GPU: nvidia-smi says %r" % said[:200])
-    name, driver = said.splitlines()[0].rsplit(",", 1)
-    return {"device": name.strip(), "driver": driver.strip()}
 
 
 def amd(nodes="/sys/class/kfd/kfd/topology/nodes"):

@@ -6,12 +6,7 @@ SwiftShader, in software: what the libraries accept and compute is theirs, speed
 """
 
 import base64
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 
 import numpy as np
 
@@ -21,10 +16,6 @@ _CHROMIUM = {"host": "Chromium", "adapter": "software adapter (SwiftShader)", "p
 
 class CannotFeed(Exception):
     pass
-
-
-class Refused(Exception):
-    """What the library threw."""
 
 
 class Runtime:
@@ -56,69 +47,30 @@ class Runtime:
     DTYPES: tuple = ("float32", "float64", "float16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool", "string")
 
     def __init__(self, options):
+        from node_process import Node
+
         self.options = options
-        node = shutil.which("node")
-        if node is None:
-            raise RuntimeError("Node is missing: install Node 20 or newer so that `node` is on PATH")
-        browser = ""
-        if options["host"] == "Chromium":
-            browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-            if not browser:
-                raise RuntimeError("Chromium is missing: install it so that `chromium` is on PATH")
-        modules = os.path.join(sys.prefix, "node", "node_modules")
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ort_web.js")
-        read, write = os.pipe()
         build = options.get("build", self.NAME)
-        command = [node, *self.flags(), script, str(write), modules, options["backend"], build, browser]
-        home = os.getcwd()  # scratch that is removed with the run: Chromium leaves profiles where it is killed
-        environment = {**os.environ, "TMPDIR": home, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, pass_fds=[write], env=environment, text=True)
-        os.close(write)
-        self.replies = os.fdopen(read)
-        self.known = json.loads(self.replies.readline() or "{}")
-        if "versions" not in self.known:
-            raise RuntimeError("%s does not start: %s" % (options["host"], self.known.get("failed", "it ends without a word")))
-        if "adapter" in options and "swiftshader" not in (adapter := str(self.known["adapters"])).lower():
+        self.node = Node("ort_web.js", options["host"], options["backend"], build, flags=self.flags())
+        if "adapter" in options and "swiftshader" not in (adapter := str(self.node.known["adapters"])).lower():
             raise RuntimeError("no software adapter, but %s" % adapter)
 
     def flags(self):
         return []
 
     def versions(self):
-        return self.known["versions"]
+        return self.node.known["versions"]
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         stage("load")
-        loaded = self.ask(do="load", path=model)
+        loaded = self.node.ask(do="load", path=model)
         feeds = {name: self.feed(array, dtypes[name]) for name, array in inputs.items()}
         stage("run")
-        ran = self.ask(do="run", inputs=feeds, outputs=outputs)
-        self.ask(do="close")
+        ran = self.node.ask(do="run", inputs=feeds, outputs=outputs)
+        self.node.ask(do="close")
         if any("'f16' type used without" in line for line in ran["said"]):  # JSEP goes on, and gives zeros
             raise CannotFeed("a program requires f16, which the software adapter lacks")
         return [self.array(made, dtypes[name]) for made, name in zip(ran["made"], outputs)], self.placed(loaded, ran["said"])
-
-    def ask(self, **job):
-        """Return the answer of the library's process; where it is gone, this one goes too, which the runner takes for the crash it is."""
-        try:
-            self.process.stdin.write(json.dumps(job) + "\n")
-            self.process.stdin.flush()
-            answer = self.replies.readline()
-        except OSError:
-            answer = ""
-        if not answer:
-            os.abort()
-        answer = json.loads(answer)
-        for line in answer.get("said", ()):
-            sys.stderr.write(line + "\n")
-        if "error" in answer:
-            words = "%s: %s" % (answer["name"], answer["error"]) if answer["name"] != "Error" else answer["error"]
-            if answer["trap"]:  # as a segmentation fault elsewhere: the module cannot be used any more
-                sys.stderr.write("WebAssembly %s\n" % words)
-                sys.stderr.flush()
-                os.abort()
-            raise Refused(words)
-        return answer
 
     def feed(self, array, dtype):
         if dtype in ("int64", "uint64") and not self.options.get("int64", True):

@@ -12,18 +12,13 @@ import gc
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import re
 import shutil
-import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
-_NETWORK = "the converter asked for the network, which probing does without"
 _PLACE = re.compile(r"(?<![\w./])/(?:[\w.+@-]+/)+(?=[\w.+-]+\.py\b)")  # a folder of this machine, which TensorFlow names in errors
 _CHANNELS_LAST = re.compile("Conv|Pool|Resize|Upsample|SpaceToDepth|DepthToSpace|GridSample|RoiAlign|Unpool|LRN|Col2Im")
 _ROUTE = "onnx2tf tf_converter, onnxsim on, -kat or else -k for inputs, "
@@ -41,15 +36,15 @@ class Route:
     PYTHON = "3.11"
     OVERRIDES = ("tensorflow; python_version < '3'", "opencv-python; python_version < '3'")  # the same without CUDA and windows
     LICENCE = ""
-    ASIDE = (_NETWORK, "CUDA must be available")
+    ASIDE = ("the converter asked for the network", "CUDA must be available")
 
     def __init__(self, options):
-        import socket
         from importlib import metadata
 
         os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="")
         import onnx
         import onnx2tf
+        import onnx2tf_alone
         import onnxruntime
         import onnxsim  # noqa: F401 (for the process that simplifies)
         import tensorflow
@@ -59,32 +54,13 @@ class Route:
         images = np.random.default_rng(0).random((20, 128, 128, 3), np.float32)
         sys.modules["onnx2tf.onnx2tf"].download_test_image_data = lambda: images
         self.options, self.onnx, self.convert, self.tf, self.keras = options, onnx, onnx2tf.convert, tensorflow, tf_keras
-        self.metadata, self.simplifier, self.ort, self.quiet = metadata, None, onnxruntime, onnxruntime.SessionOptions()
+        self.metadata, self.ort, self.quiet = metadata, onnxruntime, onnxruntime.SessionOptions()
         self.quiet.log_severity_level, self.quiet.intra_op_num_threads = 4, 1
-        self.check_output, subprocess.check_output = subprocess.check_output, self.simplify
-        socket.getaddrinfo = self.offline
+        onnx2tf_alone.settle()
         gc.freeze()
 
     def versions(self):
         return {"tensorflow": self.tf.__version__, "onnx2tf": self.metadata.version("onnx2tf")}
-
-    def offline(self, *_, **__):
-        raise OSError(_NETWORK)
-
-    def simplify(self, command, **others):
-        """Do what onnx2tf's `onnxsim IN OUT` would, in a process forked off this one, which has imported it already; it may crash alone."""
-        if command[0] != "onnxsim":
-            return self.check_output(command, **others)
-        if self.simplifier is None:
-            fork = multiprocessing.get_context("fork")
-            # the reply descriptor is closed there: the runner knows of this process's death by its end
-            self.simplifier = ProcessPoolExecutor(1, fork, os.close, (int(sys.argv[3]),))
-        try:
-            self.simplifier.submit(exec, "import sys, onnxsim; sys.argv = %r; onnxsim.main()" % command).result()
-        except BrokenProcessPool:
-            self.simplifier = None
-            raise
-        return b""
 
     def converted(self, model, inputs, dtypes, outputs):
         """Return the Keras model and what reads its outputs. Inputs keep their ONNX layout.
@@ -308,31 +284,16 @@ class Tfjs(Route):
     def __init__(self, options):
         from importlib import metadata
 
+        from node_process import Node
+
         self.options, self.metadata, self.tf = options, metadata, None
-        node = shutil.which("node")
-        if node is None:
-            raise RuntimeError("Node is missing: install Node 20 or newer so that `node` is on PATH")
-        browser = ""
-        if options["host"] == "Chromium":
-            browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-            if not browser:
-                raise RuntimeError("Chromium is missing: install it so that `chromium` is on PATH")
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tfjs.js")
-        home = os.getcwd()  # scratch that is removed with the run: Chromium leaves profiles where it is killed
-        environment = {**os.environ, "TMPDIR": home, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
-        read, write = os.pipe()
-        command = [node, script, str(write), os.path.join(sys.prefix, "node", "node_modules"), options["backend"], browser]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, pass_fds=[write], env=environment, text=True)
-        os.close(write)
-        self.replies = os.fdopen(read)
-        self.known = json.loads(self.replies.readline() or "{}")
-        if "versions" not in self.known:
-            raise RuntimeError("%s does not start: %s" % (options["host"], self.known.get("failed", "it ends without a word")))
-        if not self.known["float32"] or "swiftshader" not in self.known.get("adapter", "swiftshader").lower():
-            raise RuntimeError("no software adapter that draws float32, but %s" % self.known["adapter"])
+        self.node = Node("tfjs.js", options["host"], options["backend"])
+        if not self.node.known["float32"] or "swiftshader" not in self.node.known.get("adapter", "swiftshader").lower():
+            raise RuntimeError("no software adapter that draws float32, but %s" % self.node.known["adapter"])
 
     def versions(self):
-        return {"@tensorflow/tfjs": self.NPM["@tensorflow/tfjs"], **{n: self.metadata.version(n) for n in self.PACKAGES}, **self.known["versions"]}
+        of = {name: self.metadata.version(name) for name in self.PACKAGES}
+        return {"@tensorflow/tfjs": self.NPM["@tensorflow/tfjs"], **of, **self.node.known["versions"]}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         stage("convert")
@@ -341,7 +302,7 @@ class Tfjs(Route):
             raise RuntimeError(made["refused"])
         stage("load")
         names = made["outputs"]
-        loaded = self.ask(do="load", json=made["json"], weights=made["weights"], outputs=names)
+        loaded = self.node.ask(do="load", json=made["json"], weights=made["weights"], outputs=names)
         if loaded["lost"]:
             raise CannotFeed("nothing tells which output of the graph model is %s" % ", ".join(loaded["lost"]))
         wanted = loaded["wanted"]
@@ -352,8 +313,8 @@ class Tfjs(Route):
                 raise CannotFeed("nothing tells which input becomes %s" % name)
             feeds[name] = self.given(self.ranked(inputs[known[name.lower()]], rank), dtypes[known[name.lower()]])
         stage("run")
-        ran = self.ask(do="run", inputs=feeds)["made"]
-        self.ask(do="close")
+        ran = self.node.ask(do="run", inputs=feeds)["made"]
+        self.node.ask(do="close")
         layouts = made["layouts"]
         answers = [self.answer(self.read(a, dtypes[n]), dtypes[n], *layouts[n], layouts[""]) for a, n in zip(ran, outputs)]
         return answers, {"placement": "native", "units": [self.options["backend"]]}
@@ -416,26 +377,6 @@ class Tfjs(Route):
             archive = self.keras.export.ExportArchive()
             archive.add_endpoint(name="serving_default", fn=lambda *inputs: keras(inputs), input_signature=specs)
             archive.write_out(folder)
-
-    def ask(self, **job):
-        """Return the answer of the library's process; where it is gone, this one goes too, which the runner takes for the crash it is."""
-        try:
-            self.process.stdin.write(json.dumps(job) + "\n")
-            self.process.stdin.flush()
-            answer = self.replies.readline()
-        except OSError:
-            answer = ""
-        if not answer:
-            os.abort()
-        answer = json.loads(answer)
-        if "error" in answer:
-            words = "%s: %s" % (answer["name"], answer["error"]) if answer["name"] != "Error" else answer["error"]
-            if answer["trap"]:  # as a segmentation fault elsewhere: the module cannot be used any more
-                sys.stderr.write("WebAssembly %s\n" % words)
-                sys.stderr.flush()
-                os.abort()
-            raise RuntimeError(words)
-        return answer
 
     def given(self, array, dtype):
         """Return an input in the one of the library's dtypes that stands for its own."""

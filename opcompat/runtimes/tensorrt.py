@@ -3,7 +3,6 @@
 import ctypes
 import glob
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -40,7 +39,9 @@ class Runtime:
         import tensorrt
 
         self.trt, self.options = tensorrt, options
-        self.device = nvidia()
+        import nvidia_gpu
+
+        self.device = nvidia_gpu.find()
         self.cuda = Cuda()
         self.said = said = []
 
@@ -211,17 +212,3 @@ class Cuda:
 
     def wait(self):
         self.check(self.library.cudaDeviceSynchronize())
-
-
-def nvidia():
-    """Return the first NVIDIA GPU's name and the driver's version. Raise where there is none."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise RuntimeError("no NVIDIA driver: nvidia-smi cannot be run: %s" % error) from None
-    said = done.stdout.decode("utf-8", "replace").strip()
-    if done.returncode or "," not in said:
-        raise RuntimeError("no NVIDIA GPU: nvidia-smi says %r" % said[:200])
-    name, driver = said.splitlines()[0].rsplit(",", 1)
-    return {"device": name.strip(), "driver": driver.strip()}

@@ -9,18 +9,12 @@ https://github.com/PINTO0309/onnx2tf, https://ai.google.dev/edge/litert
 import contextlib
 import gc
 import io
-import multiprocessing
 import os
 import re
 import shutil
-import subprocess
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
-_NETWORK = "the converter asked for the network, which probing does without"
 _CHANNELS_LAST = re.compile("CONV|POOL_2D|RESIZE|DEPTH|L2_NORM|LOCAL_RESPONSE")  # kernels that know no other layout
 
 
@@ -40,21 +34,20 @@ class Runtime:
     SIZE_MB = 536
     NEEDS = ""
     TARGETS = {"tflite/cpu": {"route": "onnx2tf flatbuffer_direct, onnxsim on, inputs keep their shapes", "delegate": "XNNPACK (default)"}}
-    ASIDE = (_NETWORK,)
+    ASIDE = ("the converter asked for the network",)
     ABOUT = "TFLite (LiteRT) on the CPU with XNNPACK, one thread; models converted by onnx2tf without TensorFlow."
 
     def __init__(self, options):
-        import socket
         from importlib import metadata
 
         import onnx
         import onnx2tf
+        import onnx2tf_alone
 
         with contextlib.suppress(ImportError):  # needed before 2.5 only if it is there
             import onnxsim  # noqa: F401 (for the process that simplifies)
-        self.onnx, self.convert, self.metadata, self.simplifier = onnx, onnx2tf.convert, metadata, None
-        self.check_output, subprocess.check_output = subprocess.check_output, self.simplify
-        socket.getaddrinfo = self.offline
+        self.onnx, self.convert, self.metadata = onnx, onnx2tf.convert, metadata
+        onnx2tf_alone.settle()
         self.start()
         gc.freeze()  # the converter collects garbage twice a model
 
@@ -66,24 +59,6 @@ class Runtime:
 
     def versions(self):
         return {name: self.metadata.version(name) for name in ("onnx2tf", "ai-edge-litert")}
-
-    def offline(self, *_, **__):
-        raise OSError(_NETWORK)
-
-    def simplify(self, command, **others):
-        """Do what onnx2tf's `onnxsim IN OUT` would, in a process forked off this one, which has imported it already; it may crash alone."""
-        if command[0] != "onnxsim":
-            return self.check_output(command, **others)
-        if self.simplifier is None:
-            fork = multiprocessing.get_context("fork")
-            # the reply descriptor is closed there: the runner knows of this process's death by its end
-            self.simplifier = ProcessPoolExecutor(1, fork, os.close, (int(sys.argv[3]),))
-        try:
-            self.simplifier.submit(exec, "import sys, onnxsim; sys.argv = %r; onnxsim.main()" % command).result()
-        except BrokenProcessPool:
-            self.simplifier = None
-            raise
-        return b""
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         return self.with_converted(self.run, model, inputs, dtypes, stage)

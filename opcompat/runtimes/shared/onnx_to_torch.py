@@ -1,8 +1,8 @@
 """ONNX as PyTorch, for runtimes whose models come from there: each operator as the function of torch from which torch.onnx makes that operator,
 where there is one, else as what a person would write with a few of them.
 
-No runtime of its own: loaded by path by the files beside it, since runtime files import nothing of opcompat. What only constants decide, such
-as a shape that Reshape wants, is computed beforehand, as torch.export does it. https://docs.pytorch.org/docs/stable/onnx_export.html
+What only constants decide, such as a shape that Reshape wants, is computed beforehand, as torch.export does it.
+https://docs.pytorch.org/docs/stable/onnx_export.html
 """
 
 import math
