@@ -17,7 +17,7 @@ from networks import networks
 from rich.console import Console
 from rich.table import Table
 
-from opcompat import predict, probe
+from opcompat import checker, predict, probe
 from opcompat.predict import Difference, Evidence, Facts, Prediction, difference
 from opcompat.runfiles import database_path
 from opcompat.store import Base
@@ -54,30 +54,16 @@ def left_out(evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Di
             yield e, prediction
 
 
-class Documents:
-    """What the newest documents and tables of each target say."""
-
-    def __init__(self, base: Base, ops: Sequence[str]) -> None:
-        self.by_target = {t.target: [d for d in t.documents if d.current] for t in base.targets().values()}
-        self.claims = base.claims(ops, [d.document for listed in self.by_target.values() for d in listed])
-
-    def __call__(self, target: str, operator: Any, facts: Facts) -> tuple[str, str] | None:
-        """Return (kind of evidence, verdict) of the first that has a word."""
-        for d in self.by_target[target]:
-            rows = (self.claims.get((d.document, of), []) for of in (operator, ("", "*")))
-            said, _ = predict.judge_claims(facts, *rows)
-            if said.verdict != "unknown":
-                return d.evidence, said.verdict
-        return None
-
-
 def probes(worst: int) -> None:
     """Print the leave-one-out tables."""
     operators: dict[Any, list[tuple[str, list[Evidence]]]] = {}
-    ops = sorted({p.op_type for p in probe.load()})
+    every = sorted({(p.domain, p.op_type) for p in probe.load()})
     with Base(database_path()) as base:
-        documents = Documents(base, ops)
-        for (target, operator), evidence in base.evidence(ops, sorted(base.targets())).items():
+        known, versions = base.targets(), base.versions()
+        asked_of = {target: checker.answering(target, known, versions) for target in versions}
+        judge = checker.Judge(base, known, [checker.Subject(operator, {}) for operator in every], asked_of)
+    for (target, operator), evidence in judge.evidence.items():
+        if operator in every:
             operators.setdefault(operator, []).append((target, evidence))
     written: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
     counts: dict[str, Counter[tuple[str, str]]] = {}
@@ -89,9 +75,9 @@ def probes(worst: int) -> None:
                 actual = "good" if e.good else "bad" if e.bad else "fallback"
                 counts.setdefault(target, Counter())[prediction.verdict, actual] += 1
                 asked = prediction.verdict == "unknown" and prediction.confidence != "conflicting"
-                if asked and (found_there := documents(target, operator, e.facts)) is not None:
-                    kind, said_there = found_there
-                    written.setdefault((target, kind), Counter())[said_there, actual] += 1
+                there = judge.written(operator, e.facts, asked_of[target].documents) if asked else None
+                if there is not None and there.document is not None and there.prediction.verdict != "unknown":
+                    written.setdefault((target, there.document.evidence), Counter())[there.prediction.verdict, actual] += 1
                 if prediction.verdict == "works" and e.bad:
                     wrong.append((target, e, prediction))
     predict.difference = difference

@@ -224,7 +224,7 @@ def answering(name: str, known: Mapping[str, Target], versions: Mapping[str, Seq
 
 
 @dataclass
-class _Subject:
+class Subject:
     """What nodes share that are judged as one: operator and facts, and the pattern around them."""
 
     operator: Operator
@@ -254,10 +254,10 @@ class _Judged:
     """The timing that made `works` slow."""
 
 
-class _Judge:
+class Judge:
     """Answers (subject, target); keeps what it computed, because models repeat themselves."""
 
-    def __init__(self, base: Base, known: Mapping[str, Target], subjects: Sequence[_Subject], asked: Mapping[str, Asked]):
+    def __init__(self, base: Base, known: Mapping[str, Target], subjects: Sequence[Subject], asked: Mapping[str, Asked]):
         self.known, self.asked = known, asked
         proofs = {f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None}
         ops = sorted({s.operator[1] for s in subjects} | {s.pattern[0] for s in subjects if s.pattern} | proofs)
@@ -283,7 +283,7 @@ class _Judge:
             self.distances[key] = difference(a, b)
         return self.distances[key]
 
-    def __call__(self, subject: _Subject, target: str) -> _Judged:
+    def __call__(self, subject: Subject, target: str) -> _Judged:
         key = (id(subject), target)
         if key not in self.kept:
             alone = self._one(subject.operator, subject.facts, target)
@@ -296,7 +296,7 @@ class _Judge:
             self.kept[key] = self._slow(subject, alone, target) if alone.prediction.verdict == "works" else alone
         return self.kept[key]
 
-    def _slow(self, subject: _Subject, works: _Judged, name: str) -> _Judged:
+    def _slow(self, subject: Subject, works: _Judged, name: str) -> _Judged:
         """Return what works as slow where timings of that version say so: of the pattern around it if that was timed, else of the operator."""
         sources = self.asked[name].sources if name in self.asked else ()
         around = [(("pattern", subject.pattern[0]), subject.pattern[1])] if subject.pattern else []
@@ -323,7 +323,7 @@ class _Judge:
         measured = self._measured(operator, facts, asked)
         if measured.prediction.verdict != "unknown":
             return measured
-        written = self._written(operator, facts, asked.documents)
+        written = self.written(operator, facts, asked.documents)
         if written is None or not any(self.evidence.get((source, operator)) for source in asked.sources):
             return written or measured
         # where probes of the operator ran and say nothing of this variant, tables are right too seldom to decide (bench/accuracy.py)
@@ -344,7 +344,7 @@ class _Judge:
             last = replace(last, confidence="inferred", reason=f"{last.reason}; {note}")
         return _Judged(last, target=asked.sources[-1] if found else "")
 
-    def _written(self, operator: Operator, facts: Facts, documents: Sequence[Document]) -> _Judged | None:
+    def written(self, operator: Operator, facts: Facts, documents: Sequence[Document]) -> _Judged | None:
         """Return the word of the first document that has one, else the first document's reason for having none."""
         judged = (self._document(operator, facts, document) for document in documents)
         told = [replace(j, prediction=replace(j.prediction, confidence=j.document.evidence)) if j.claim and j.document else j for j in judged]
@@ -352,12 +352,12 @@ class _Judge:
 
     def _document(self, operator: Operator, facts: Facts, document: Document) -> _Judged:
         """A document's word: the converter's table first if there is one, then the runtime's; a refusal there may still fall back."""
-        before = self._written(operator, facts, self._current(document.requires))
+        before = self.written(operator, facts, self._current(document.requires))
         if before is not None and (before.prediction.verdict != "works" or (before.claim is not None and before.claim.status == "folded")):
             return before
         found = self._table(operator, facts, document)
         if found.prediction.verdict == "breaks":
-            behind = self._written(operator, facts, self._current(document.fallback))
+            behind = self.written(operator, facts, self._current(document.fallback))
             if behind is not None and behind.prediction.verdict == "works":
                 reason = f"{found.prediction.reason}; {document.fallback} takes it"
                 return replace(found, prediction=replace(found.prediction, verdict="falls_back", reason=reason))
@@ -382,7 +382,7 @@ class _Plan:
     model. feeders: for every node of the main graph, the nodes (by number) it reads from.
     """
 
-    subjects: list[_Subject]
+    subjects: list[Subject]
     rows: list[tuple[int, str, str, str]]
     calls: frozenset[str]
     feeders: list[list[int]]
@@ -400,7 +400,7 @@ def _plan(model: Model, base: Base) -> _Plan:
                 facts = pattern_facts(match.feed, scope.opsets.get("", 0), match.template)
                 inside.update(dict.fromkeys(match.nodes, (match.name, facts)))
     numbers: dict[Any, int] = {}
-    subjects: list[_Subject] = []
+    subjects: list[Subject] = []
     rows: list[tuple[int, str, str, str]] = []
     for node in model.nodes:
         facts = signature(node)
@@ -408,7 +408,7 @@ def _plan(model: Model, base: Base) -> _Plan:
         key = (node.domain, node.op_type, frozenset(facts.items()), around and (around[0], frozenset(around[1].items())))
         number = numbers.setdefault(key, len(subjects))
         if number == len(subjects):
-            subjects.append(_Subject((node.domain, node.op_type), facts, around))
+            subjects.append(Subject((node.domain, node.op_type), facts, around))
         subjects[number].nodes.append(node)
         rows.append((number, str(node.proto.name), node.path, node.holder))
     rows.reverse()
@@ -448,7 +448,7 @@ def _kind(evidence: str) -> Kind:
     return next(kind for kind in get_args(Kind) if kind == evidence)
 
 
-def _advice(subject: _Subject, asked: Asked, judge: _Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
+def _advice(subject: Subject, asked: Asked, judge: Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
     """Return the workarounds that apply to the operator, or to the pattern that decided; a rewrite that its own probes disprove helps nobody."""
     domain, op_type = subject.operator
     named = [(f"{domain}:{op_type}" if domain else op_type, subject.advised)]
@@ -488,7 +488,7 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
         chosen = resolve(targets, known)
         plan = _plan(model, opened)
         measured = opened.versions()
-        judge = _Judge(opened, known, plan.subjects, {name: answering(name, known, measured) for name in chosen})
+        judge = Judge(opened, known, plan.subjects, {name: answering(name, known, measured) for name in chosen})
         reports = tuple(_target(known, name, plan, judge, opened) for name in chosen)
     operators = Counter(f"{n.domain}:{n.op_type}" if n.domain else n.op_type for n in model.nodes)
     about = ModelInfo(
@@ -498,7 +498,7 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
     return Report(SCHEMA_VERSION, about, reports)
 
 
-def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: _Judge, base: Base) -> TargetReport:
+def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, base: Base) -> TargetReport:
     asked = judge.asked[name]
     about = known[asked.target]
     judged = [judge(s, name) for s in plan.subjects]

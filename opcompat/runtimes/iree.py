@@ -70,6 +70,12 @@ class Runtime:
         """Import and compile a model; return the module, an exception says that it is refused and `explain` why."""
         stage("convert")
         text = model + ".mlir"
+        proto = self.onnx.load(model)
+        # what shape inference wrote of an output beside its declaration, which IREE believes where the two differ
+        declared = {o.name for o in proto.graph.output}
+        for value in [v for v in proto.graph.value_info if v.name in declared]:
+            proto.graph.value_info.remove(value)
+        self.onnx.save(proto, model)
         try:
             self.importer.main(self.importer.parse_arguments([model, "-o", text]))
             stage("compile")
@@ -94,7 +100,7 @@ class Runtime:
     def array(self, value, dtype):
         """Return an output; the compiler's integers have no sign and its bool is a byte, so the binding cannot tell them apart."""
         array = np.asarray(value.to_host() if hasattr(value, "to_host") else value)
-        if dtype.startswith("uint") and array.dtype.kind == "i" and str(array.dtype) == dtype[1:]:
+        if array.dtype.kind in "iu" and str(array.dtype).lstrip("u") == dtype.lstrip("u"):
             return array.view(dtype)
         return array.astype(bool) if dtype == "bool" and array.dtype.itemsize == 1 else array
 

@@ -58,7 +58,11 @@ class Runtime:
         declared = {o.name: o.type.tensor_type for o in graph.output}
         quantisers = {name: node for node in graph.node if node.op_type == "QuantizeLinear" for name in node.output}
         ranks = [len(k.shape.dim) if k.HasField("shape") else None for k in (declared[n] for n in outputs)]
+        zeros = {node.output[2] for node in graph.node if node.op_type == "DynamicQuantizeLinear" and len(node.output) > 2}
         made = [self.array(v, dtypes[n], rank, quantisers.get(n)) for v, n, rank in zip(results, outputs, ranks)]
+        for name, array in zip(outputs, made):
+            if name in zeros and array.dtype == np.float32 and array.min() >= -128 and array.max() <= 127:
+                raise CannotFeed("MNN keeps a zero point 128 lower, which it undoes only within the graph")
         return made, {"placement": "native", "units": ["CPU"]}
 
     def feed(self, array, dtype, kind):

@@ -93,7 +93,7 @@ class Runtime:
     def probe(self, model, inputs, dtypes, outputs, stage):
         folder = tempfile.mkdtemp(prefix="rknn-", dir=os.path.dirname(model))
         try:
-            answer, log = self.forked(model, inputs, folder, stage, any(dtypes[name] == "int8" for name in inputs))
+            answer, log = self.forked(model, inputs, folder, stage, self.deadly(inputs, dtypes))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         graph = self.onnx.load(model)
@@ -104,7 +104,15 @@ class Runtime:
             raise RuntimeError(" | ".join(dict.fromkeys(unknown)))
         return None, self.placement(log, {node.op_type for node in graph.graph.node})
 
-    def forked(self, model, inputs, folder, stage, fed_int8):
+    def deadly(self, inputs, dtypes):
+        """Return what the compiler may die of that says nothing of the operator; "" for nothing."""
+        if any(dtypes[name] == "int8" for name in inputs):
+            return "the compiler dies of an int8 input of the graph, which says nothing of int8 within it"
+        if self.options["quantised"] and not any("float" in dtype or dtype == "uint8" for dtype in dtypes.values()):
+            return "quantised, a model without any float dies; with a Cast to float behind it the same operator compiles"
+        return ""
+
+    def forked(self, model, inputs, folder, stage, deadly):
         """Compile in a process forked off this one; return (its answer, its log). If it dies, so does this one, of the same."""
         log = os.path.join(folder, "log")
         read, write = os.pipe()
@@ -129,8 +137,8 @@ class Runtime:
         status = os.waitpid(pid, 0)[1]
         with open(log, errors="replace") as file:
             text = _COLOUR.sub("", file.read())
-        if answer is None and fed_int8:
-            raise CannotFeed("the compiler dies of an int8 input of the graph, which says nothing of int8 within it")
+        if answer is None and deadly:
+            raise CannotFeed(deadly)
         if answer is None:
             shutil.rmtree(folder, ignore_errors=True)
             sys.stderr.write(text[-1000:])
@@ -189,6 +197,8 @@ class Runtime:
         if words.startswith("IndexError") and len(nodes) > 1 and any(n.op_type == "DequantizeLinear" and len(n.input) == 2 for n in nodes):
             # the toolkit reads the third input where there is none; among several nodes that is seldom the node under test
             return CannotFeed(words + ": of a DequantizeLinear without zero point somewhere in the model")
+        if "get_input_img" in words and any(not i.type.tensor_type.shape.dim for i in model.graph.input):
+            return CannotFeed(words + ": an input without dimensions cannot be calibrated, which says nothing of such tensors within a graph")
         opsets = {o.domain: o.version for o in model.opset_import}
         if "Unsupport onnx opset" in words:
             newest = 0

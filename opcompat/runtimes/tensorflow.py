@@ -87,11 +87,17 @@ class Route:
         return min(made)[-1]
 
     def distance(self, model, keras, read, inputs, dtypes, outputs):
-        """Return how far off ONNX Runtime's answer the model is, relative to its largest value; 0 where nobody knows."""
-        try:
-            wanted = self.ort.InferenceSession(model, self.quiet, providers=["CPUExecutionProvider"]).run(outputs, inputs)
-            pairs = [np.asarray(want, np.float64) for want in wanted]
-        except Exception:  # it does not run there, or gives strings
+        """Return how far off ONNX Runtime's answer (or the reference's) the model is, relative to its largest value; 0 where nobody knows."""
+        from onnx.reference import ReferenceEvaluator
+
+        pairs = []
+        for run in (
+            lambda: self.ort.InferenceSession(model, self.quiet, providers=["CPUExecutionProvider"]).run(outputs, inputs),
+            lambda: ReferenceEvaluator(model).run(outputs, inputs),
+        ):
+            with contextlib.suppress(Exception):  # it does not run there, or gives strings
+                pairs = pairs or [np.asarray(want, np.float64) for want in run()]
+        if not pairs:
             return 0
         try:
             worst = 0
@@ -252,7 +258,9 @@ class Runtime(Route):
 
         def infer():
             interpreter.invoke()
-            return [interpreter.get_tensor(index) for index in given]
+            made = {detail["index"]: detail for detail in interpreter.get_output_details()}
+            # tensors without elements are made, only the binding does not read them ("Invalid tensor size.")
+            return [interpreter.get_tensor(k) if np.prod(made[k]["shape"]) else np.zeros(made[k]["shape"], made[k]["dtype"]) for k in given]
 
         return infer, {"placement": "native", "units": sorted(set(ops))}
 
@@ -274,10 +282,10 @@ class Tfjs(Route):
     NEEDS = "Node 20 or newer; for webgl Chromium too"
     ADDRESS_SPACE_GB = 0  # wasm and Chromium reserve far more than they use
     TIMEOUT_S = 120  # the first conversion imports TensorFlow
-    TARGETS = {
+    TARGETS = {  # of webgl, the software adapter's sin, exp and pow hold about 12 bits
         "tfjs/cpu": {"host": "Node", "backend": "cpu", "precision": "float32"},
         "tfjs/wasm": {"host": "Node", "backend": "wasm", "threads": 1, "precision": "float32"},
-        "tfjs/webgl": {"host": "Chromium", "backend": "webgl", "adapter": "SwiftShader (software)", "cpu forward": False, "precision": "float32"},
+        "tfjs/webgl": {"host": "Chromium", "backend": "webgl", "adapter": "SwiftShader (software)", "cpu forward": False, "precision": "float16"},
     }
     ABOUT = "TensorFlow.js: cpu and wasm in Node, webgl in Chromium on SwiftShader; models converted by onnx2tf to SavedModel, then by tensorflowjs."
 

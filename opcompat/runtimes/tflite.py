@@ -136,7 +136,8 @@ class Runtime:
             details = [named[name] for name in declared]
         made = []
         for detail, (name, shape) in zip(details, declared.items()):
-            array = interpreter.get_tensor(detail["index"])
+            # tensors without elements are made, only the binding does not read all of them ("Invalid tensor size.")
+            array = interpreter.get_tensor(detail["index"]) if np.prod(detail["shape"]) else np.zeros(detail["shape"], detail["dtype"])
             if dtypes[name] == "string":  # the binding gives bytes
                 array = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in array.ravel()], object).reshape(array.shape)
             array = self.unshift(array, dtypes[name], detail)

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-_RAW = {"bfloat16": "bfloat16", "float8e4m3fn": "float8_e4m3fn", "float8e5m2": "float8_e5m2"}
+_RAW = {"bfloat16": "bfloat16", **{"float8" + kind: "float8_" + kind for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz")}}
 
 
 class CannotFeed(Exception):

@@ -833,10 +833,10 @@ class Translator:
         return self.torch.nonzero(x).t()
 
     def Compress(self, n, x, condition):
-        if n("axis") is None:
-            return self.torch.masked_select(x.flatten()[: self.shape(condition)[0]], condition)
-        axis = n("axis") % x.ndim
-        return x[(slice(None),) * axis + (self.torch.nonzero(condition).squeeze(1),)]
+        x, axis = (x.flatten(), 0) if n("axis") is None else (x, n("axis") % x.ndim)
+        size = self.shape(condition)[0]
+        x = x if self.shape(x)[axis] == size else x.narrow(axis, 0, size)  # a condition may be shorter
+        return x[(slice(None),) * axis + (condition,)]
 
     # ---- vision, attention, recurrence
 
