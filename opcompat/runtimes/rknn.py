@@ -6,7 +6,7 @@ integers only (options: quantised) get models quantised with the probe's own inp
 
 - An operator that the compiler does not know becomes a layer on the CPU too, with the words "unsupport Operator ... will be treated as a
   custom operator": the user would have to write it, so that is a refusal.
-- Reshape, Transpose, Cast and the like that are not in the model are moves the compiler adds around a layer, as are layers without a name
+- Reshape, Transpose, Cast and the like that are not in the model, or only part of a pattern, are moves around a layer, as are layers without a name
   (normalisation of inputs). They count only where nothing else implements the model.
 - native: all is on the NPU; mixed: such moves are on the CPU; fallback: some layer that computes is on the CPU.
 
@@ -219,7 +219,9 @@ class Runtime:
                 raise CannotFeed("the compiler printed no table of layers")
             return {"placement": "native", "units": ["no layer is left of it"]}
         units = sorted({"%s %s %s" % (target, kind, dtype) for kind, dtype, target, name in layers if ":" in name})
-        own = [row for row in layers if ":" in row[3] and (row[0] not in _MOVES or row[0] in op_types)] or layers
+        # of a pattern its Reshapes do not decide: where the rest is on the NPU it is mixed
+        moving = _MOVES - op_types if self.op else _MOVES
+        own = [row for row in layers if ":" in row[3] and row[0] not in moving] or layers
         if any(target != "NPU" for _, _, target, _ in own):
             return {"placement": "fallback", "units": units}
         return {"placement": "native" if all(row[2] == "NPU" for row in layers) else "mixed", "units": units}
