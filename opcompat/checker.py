@@ -21,7 +21,7 @@ from opcompat.runfiles import database_path
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Document, Operator, Target
-from opcompat.workarounds import all_workarounds, facts_of, proof
+from opcompat.workarounds import all_workarounds, facts_of, meant_for, proof
 
 SCHEMA_VERSION = 2
 SEVERITY: tuple[Verdict, ...] = ("works", "slow", "falls_back", "unknown", "breaks")
@@ -237,6 +237,13 @@ class Subject:
         """The facts that workarounds go by."""
         return facts_of(self.facts, self.nodes)
 
+    @property
+    def named(self) -> list[tuple[str, dict[str, Fact]]]:
+        """What workarounds call its operator, and the pattern around it, with the facts they go by."""
+        domain, op_type = self.operator
+        around = [(f"pattern:{self.pattern[0]}", dict(self.pattern[1]))] if self.pattern else []
+        return [(f"{domain}:{op_type}" if domain else op_type, self.advised), *around]
+
 
 _SAID: dict[Verdict, str] = {"works": "it works", "slow": "it is slow", "falls_back": "it falls back", "unknown": "unknown", "breaks": "it breaks"}
 
@@ -259,7 +266,8 @@ class Judge:
 
     def __init__(self, base: Base, known: Mapping[str, Target], subjects: Sequence[Subject], asked: Mapping[str, Asked]):
         self.known, self.asked = known, asked
-        proofs = {f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None}
+        names = {"*", *(name for s in subjects for name, _ in s.named)}
+        proofs = {f"workaround/{w.name}" for w in all_workarounds() if w.rewrite is not None and not names.isdisjoint(w.operators)}
         ops = sorted({s.operator[1] for s in subjects} | {s.pattern[0] for s in subjects if s.pattern} | proofs)
         wanted = {t for a in asked.values() for t in (*a.sources, *known[a.target].related)}
         self.evidence = base.evidence(ops, sorted(wanted))
@@ -346,9 +354,13 @@ class Judge:
 
     def written(self, operator: Operator, facts: Facts, documents: Sequence[Document]) -> _Judged | None:
         """Return the word of the first document that has one, else the first document's reason for having none."""
-        judged = (self._document(operator, facts, document) for document in documents)
-        told = [replace(j, prediction=replace(j.prediction, confidence=j.document.evidence)) if j.claim and j.document else j for j in judged]
-        return next((j for j in told if j.prediction.verdict != "unknown"), told[0] if told else None)
+        first = None
+        for document in documents:
+            judged = self._document(operator, facts, document)
+            if judged.prediction.verdict != "unknown":
+                return judged
+            first = first or judged
+        return first
 
     def _document(self, operator: Operator, facts: Facts, document: Document) -> _Judged:
         """A document's word: the converter's table first if there is one, then the runtime's; a refusal there may still fall back."""
@@ -371,7 +383,7 @@ class Judge:
     def _table(self, operator: Operator, facts: Facts, document: Document) -> _Judged:
         general = self.claims.get((document.document, ("", "*")), [])
         found, claim = judge_claims(facts, self.claims.get((document.document, operator), []), general)
-        return _Judged(found, claim, document)
+        return _Judged(replace(found, confidence=document.evidence) if claim else found, claim, document)
 
 
 @dataclass(frozen=True)
@@ -379,13 +391,14 @@ class _Plan:
     """What the reports of all targets share.
 
     rows: (subject, name, path, holder) of every node, bodies before the node that holds them. calls: paths of nodes that call a function of the
-    model. feeders: for every node of the main graph, the nodes (by number) it reads from.
+    model. feeders: for every node of the main graph, the nodes (by number) it reads from. pieces: what _partitions counted, as many targets agree.
     """
 
     subjects: list[Subject]
     rows: list[tuple[int, str, str, str]]
     calls: frozenset[str]
     feeders: list[list[int]]
+    pieces: dict[bytes, dict[str, int]] = field(default_factory=dict)
 
 
 def _plan(model: Model, base: Base) -> _Plan:
@@ -422,7 +435,7 @@ def _plan(model: Model, base: Base) -> _Plan:
     return _Plan(subjects, rows, frozenset(n.path for n in calls), feeders)
 
 
-def _partitions(feeders: Sequence[Sequence[int]], good: Sequence[bool]) -> dict[str, int]:
+def _partitions(feeders: Sequence[Sequence[int]], good: Iterable[bool]) -> dict[str, int]:
     """Count the pieces of the main graph: connected runs of nodes, in execution order, that the target takes (good) or leaves."""
     pieces: list[int] = []
     kinds: list[bool] = []
@@ -450,21 +463,19 @@ def _kind(evidence: str) -> Kind:
 
 def _advice(subject: Subject, asked: Asked, judge: Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
     """Return the workarounds that apply to the operator, or to the pattern that decided; a rewrite that its own probes disprove helps nobody."""
-    domain, op_type = subject.operator
-    named = [(f"{domain}:{op_type}" if domain else op_type, subject.advised)]
-    named += [(f"pattern:{pattern}", dict(subject.pattern[1]))] if pattern and subject.pattern else []
 
     def known(*operators: Operator) -> list[Any]:
         return [e for source in asked.sources for o in operators for e in judge.evidence.get((source, o), [])]
 
     broken = {e.probe for e in known(subject.operator, ("pattern", pattern)) if not e.good}
-    made = []
-    for w in all_workarounds():
-        if any(w.fits(name, facts, asked.target, stage, asked.version, message) for name, facts in named):
-            shown = proof(known(("pattern", f"workaround/{w.name}")), broken, subject.facts, asked.target)
-            if shown is not None:
-                made.append(Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, shown))
-    return tuple(sorted(made, key=lambda a: not a.proof))  # what was seen to help comes first, and `fix` tries it first
+    made: dict[str, Advice] = {}
+    for name, facts in subject.named if pattern else subject.named[:1]:
+        for w in meant_for(name, asked.target):
+            if w.name not in made and w.fits(name, facts, asked.target, stage, asked.version, message):
+                shown = proof(known(("pattern", f"workaround/{w.name}")), broken, subject.facts, asked.target)
+                if shown is not None:
+                    made[w.name] = Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, shown)
+    return tuple(sorted(made.values(), key=lambda a: (not a.proof, a.name)))  # what was seen to help comes first, and `fix` tries it first
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -538,8 +549,10 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, b
     verdicts = [n.verdict for n in nodes]
     counts = Counter(verdicts)
     tally: dict[str, int] = {v: counts.get(v, 0) for v in VERDICTS}
-    pieces = _partitions(plan.feeders, [v in ("works", "slow") for v in verdicts[: len(plan.feeders)]])
-    return TargetReport(name, worst(counts), _kind(about.evidence), asked.version, asked.versions, tally, pieces, tuple(nodes))
+    good = bytes(v in ("works", "slow") for v in verdicts[: len(plan.feeders)])
+    if good not in plan.pieces:
+        plan.pieces[good] = _partitions(plan.feeders, map(bool, good))
+    return TargetReport(name, worst(counts), _kind(about.evidence), asked.version, asked.versions, tally, plan.pieces[good], tuple(nodes))
 
 
 def schema_text() -> str:

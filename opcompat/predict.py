@@ -8,7 +8,7 @@ bench/accuracy.py measures how often this is right.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from opcompat.outcome import Outcome, Placement, Verdict
 
@@ -28,8 +28,7 @@ REFUSES_ALL = 3
 BAD: frozenset[str] = frozenset({"fail", "wrong", "crash", "timeout"})
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One measured probe of the operator on the target. cause: the facts blamed where it is not good, None where nothing could be blamed."""
 
     probe: str
@@ -108,7 +107,9 @@ def trusted(evidence: Sequence[Evidence]) -> list[Evidence]:
     Nearly like: at most EDGE facts apart, for an operator of which at least one bare probe is wrong whose equal between Convs is right.
     """
     wrong = [e for e in evidence if e.outcome == "wrong" and not e.context]
-    inside = [e for e in evidence if e.context and e.good] if wrong else []
+    if not wrong:
+        return list(evidence)
+    inside = [e for e in evidence if e.context and e.good]
     gaps = {e.probe: min((len(difference(e.facts, i.facts)) for i in inside), default=EDGE + 1) for e in wrong}
     if 0 not in gaps.values():
         return list(evidence)

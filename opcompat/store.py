@@ -5,7 +5,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -87,7 +87,7 @@ Operator = tuple[str, str]
 def _blamed(evidence: list[Evidence]) -> list[Evidence]:
     """Return evidence with the facts to blame, which the database keeps for newest versions only."""
     found = causes(evidence)
-    return [replace(e, cause=found[e.probe]) if e.probe in found else e for e in evidence]
+    return [e._replace(cause=found[e.probe]) if e.probe in found else e for e in evidence]
 
 
 class Base:
@@ -167,10 +167,11 @@ class Base:
                   FROM probes p JOIN measurements m USING (probe_id) LEFT JOIN texts c ON c.text_id = m.cause_id
                   WHERE p.op_type IN ({ops}) AND m.release IN ({",".join(map(str, releases))}) AND m.outcome NOT IN ('broken', 'unavailable')
                     AND m.confirmed"""
+        read = lru_cache(None)(json.loads)
         found: dict[tuple[str, Operator], list[Evidence]] = {}
         for probe_id, release, outcome, placement, cause in self._rows(sql, *op_types):
             probe, operator, facts, context = probes[probe_id]
-            one = Evidence(probe, facts, outcome, placement, context, json.loads(cause) if cause is not None else None)
+            one = Evidence(probe, facts, outcome, placement, context, read(cause) if cause is not None else None)
             for name in releases[release]:
                 found.setdefault((name, operator), []).append(one)
         return {key: _blamed(trusted(group)) if key[0] in old else trusted(group) for key, group in found.items()}

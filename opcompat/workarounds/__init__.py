@@ -49,10 +49,13 @@ class Workaround:
 
     def fits(self, operator: str, facts: Facts, target: str, stage: str | None = None, version: str = "", message: str = "") -> bool:
         """Say whether to offer it for a node that breaks on a target; an empty version is one that is not known."""
-        if (self.stage and stage != self.stage) or (self.message and not re.search(self.message, message)):
+        if not self.concerns(operator, target) or (self.stage and stage != self.stage):
             return False
-        known = (operator in self.operators or "*" in self.operators) and any(fnmatchcase(target, t) for t in self.targets)
-        return known and self.applies(facts) and (not self.versions or not version or self._meant(version))
+        said = not self.message or re.search(self.message, message) is not None
+        return said and self.applies(facts) and (not self.versions or not version or self._meant(version))
+
+    def concerns(self, operator: str, target: str) -> bool:
+        return (operator in self.operators or "*" in self.operators) and any(fnmatchcase(target, t) for t in self.targets)
 
     def _meant(self, version: str) -> bool:
         from packaging.specifiers import SpecifierSet
@@ -69,6 +72,12 @@ def all_workarounds() -> tuple[Workaround, ...]:
     """Return every workaround in this folder, by name."""
     modules = (importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
     return tuple(sorted((m.WORKAROUND for m in modules), key=lambda w: w.name))
+
+
+@lru_cache(maxsize=None)
+def meant_for(operator: str, target: str) -> tuple[Workaround, ...]:
+    """Return the workarounds for an operator on a target, whatever their other conditions."""
+    return tuple(w for w in all_workarounds() if w.concerns(operator, target))
 
 
 DATA_DEPENDENT = frozenset({"NonZero", "NonMaxSuppression", "Unique", "Compress"})
