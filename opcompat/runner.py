@@ -85,9 +85,11 @@ class Child:
 
     def __init__(self, runtime: Any, options: Mapping[str, Any], python: Path, scratch: Path):
         self.scratch, self.log = scratch, scratch / f"log-{time.monotonic_ns()}"
+        self.temporary = scratch / f"tmp-{time.monotonic_ns()}"  # SDKs leave things there, and so does one that is killed
+        self.temporary.mkdir()
         read, write = os.pipe()
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-        environment.update(PYTHONNOUSERSITE="1", OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1")
+        environment.update(PYTHONNOUSERSITE="1", OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1", TMPDIR=str(self.temporary))
         file = RUNTIMES / f"{runtime.__module__.rsplit('.', 1)[-1]}.py"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -116,6 +118,7 @@ class Child:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
         self.log.unlink(missing_ok=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def send(self, number: int, probe: Probe) -> None:
         """Write one job; a dead child is noticed when its answer fails to come."""

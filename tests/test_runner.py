@@ -1,6 +1,7 @@
 """The parent and its children, driven with the fake runtime: crashes, hangs, refusals, poisoned neighbours, canaries."""
 
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def test_outputs_come_back_whole() -> None:
         assert not list(target.scratch.iterdir())
     assert raw.outputs is not None
     np.testing.assert_array_equal(raw.outputs[0][1], np.maximum(probe.inputs["X"], 0))
+
+
+def test_what_a_killed_child_left_in_its_temporary_folder_is_removed() -> None:
+    with runner.Target(fake.Runtime, {"acts": {"litters": "litter", "dies": "crash"}}, Path(sys.executable)) as target:
+        outcomes = [(p.id, raw.outcome) for p, raw, *_ in target.raw([relu("litters"), relu("dies")])]
+        left = [*target.scratch.rglob("opcompat-litter-*"), *Path(tempfile.gettempdir()).glob("opcompat-litter-*")]
+    assert outcomes == [("litters", "pass"), ("dies", "crash")] and not left
 
 
 def test_a_runtime_that_cannot_start_is_unavailable_with_its_reason() -> None:

@@ -6,6 +6,7 @@ so it may import the standard library and numpy at the top, the SDK only inside 
 """
 
 import os
+import tempfile
 import time
 
 import numpy as np
@@ -89,5 +90,7 @@ class Runtime:
             raise RuntimeError("fake: no kernel for this")
         if name == "spoil":  # all that follow are refused
             self.options["acts"] = {"probe": "refuse"}
+        if name == "litter":
+            tempfile.mkdtemp(prefix="opcompat-litter-")
         if name == "poison":  # the next probe dies, not this one
             self.options["acts"] = {"probe": "crash"}
