@@ -1,5 +1,6 @@
 """The command line. Each command is a few lines around one module; heavy imports happen inside, so that `check` starts fast."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,6 +22,13 @@ def waiting(what: str) -> Any:
     from rich.console import Console
 
     return Console(stderr=True).status(what)
+
+
+def paper() -> Any:
+    """Return the console for tables on stdout: as wide as the terminal, and wide enough for any table where it is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
 
 
 def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,18 +114,20 @@ def targets(names: tuple[str, ...]) -> None:
     """List every target: kinds of evidence, versions, operators, probes, last run. NAMES (as for check -t) tell all that is known of those."""
     from typing import get_args
 
-    from rich.console import Console
     from rich.table import Table
 
     from opcompat import checker
     from opcompat.runfiles import database_path
     from opcompat.store import Base
 
-    console, order = Console(highlight=False), get_args(checker.Kind)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("target", "evidence", "newest", "versions", "operators", "probes", "statements", "last"):
-        number = heading in ("versions", "operators", "probes", "statements")
-        table.add_column(heading, justify="right" if number else "left", no_wrap=heading in ("target", "evidence"))
+    console, order = paper(), get_args(checker.Kind)
+    headings = ["target", "newest", "versions", "operators", "probes", "statements", "evidence", "last"]
+    narrow = console.width < 124  # there kinds of evidence give way, never a number: one that is cut would mislead
+    widths = {"target": 24, "newest": 11, "vers.": 5, "ops": 4, "probes": 6, "stated": 6} if narrow else {}
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 2, 0, 0))
+    for heading, shown in zip(headings, [*widths, "evidence"] if narrow else headings, strict=False):
+        number = heading in headings[2:6]
+        table.add_column(shown, justify="right" if number else "left", no_wrap=True, min_width=widths.get(shown), max_width=widths.get(shown))
     with Base(database_path()) as base:
         counts, versions, known = base.counts(), base.versions(), base.targets()
         chosen = {name.partition("@")[0] for name in checker.resolve(names, known)} if names else known.keys()
@@ -125,12 +135,12 @@ def targets(names: tuple[str, ...]) -> None:
             operators, *numbers = counts.get(t.target, (0, 0, 0))
             numbered = versions.get(t.target) or [d.version for d in reversed(t.documents) if d.evidence == t.evidence]
             kinds = dict.fromkeys([t.evidence, *(d.evidence for d in t.documents)])
-            cells = ("+".join(kinds), t.newest, str(len(numbered)), str(operators), *(str(n or "") for n in numbers), t.last_run[:10])
+            cells = [t.newest, str(len(numbered)), str(operators), *(str(n or "") for n in numbers), "+".join(kinds), t.last_run[:10]]
             if not names:
-                table.add_row(t.target, *cells)
+                table.add_row(t.target, *cells[: len(table.columns) - 1])
                 continue
             console.print(t.target, style="bold", markup=False)
-            about = {"about": t.about, "also called": ", ".join(t.aliases), **dict(zip([c.header for c in table.columns[1:]], cells, strict=True))}
+            about = {"about": t.about, "also called": ", ".join(t.aliases), **dict(zip(headings[1:], cells, strict=True))}
             about |= {"versions": ", ".join(numbered), "goes through": t.requires or "", "related": ", ".join(t.related)}
             about |= {"a probe takes": f"{ms:.3g} ms in the median" if (ms := base.probe_ms(t.target)) else ""}
             about |= {f"{d.evidence} by": d.source for d in t.documents if d.current}
@@ -294,8 +304,6 @@ def diff(target: str, old: str, new: str, style: str) -> None:
 @click.option("--format", "-f", "style", default="text", show_default=True, type=click.Choice(["text", "json"]), help="json holds every value.")
 def coverage(style: str) -> None:
     """Say which operators the probes reach and which factors they vary (ranks, dtypes, versions...), and what no probe reaches and why."""
-    from rich.console import Console
-
     from opcompat import coverage as covered
     from opcompat import probe as probes
 
@@ -304,7 +312,7 @@ def coverage(style: str) -> None:
     if style == "json":
         print(covered.to_json(rows))
     else:
-        covered.print_text(rows, Console())
+        covered.print_text(rows, paper())
 
 
 @app.command()

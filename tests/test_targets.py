@@ -50,6 +50,14 @@ def test_the_command_tells_all_of_a_target() -> None:
     assert all(word in listed for word in ("tract/cpu", "tensorrt/gpu", "claimed", "measured", "declared"))
 
 
+def test_a_narrow_terminal_cuts_no_number(base: Base) -> None:
+    listed = CliRunner().invoke(cli.app, ["targets"], env={"COLUMNS": "80"}).output.splitlines()
+    cells = {line.split()[0]: line.split()[1:] for line in listed}
+    for target, numbers in base.counts().items():
+        if target in base.targets():
+            assert [str(n) for n in numbers if n or n is numbers[0]] == [c for c in cells[target][2:] if c.isdigit()], target
+
+
 def test_a_device_names_its_targets_unless_a_runtime_is_called_so(base: Base) -> None:
     known = base.targets()
     assert {t.split("/")[0] for t in resolve(["qnn"], known)} == {"qnn"}, "not executorch/qnn, nor tflite/qnn"
