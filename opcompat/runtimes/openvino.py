@@ -119,6 +119,25 @@ class Runtime(Plugin):
         return self.ready(model, inputs, dtypes, outputs, stage)
 
 
+class Query(Plugin):
+    """The CPU's plugin, only asked which nodes it would take (Core.query_model). It has no NAME: opcompat/sources/openvino_query.py asks it."""
+
+    EVIDENCE = "declared"
+
+    def look(self):
+        pass
+
+    def probe(self, model, inputs, dtypes, outputs, stage):
+        stage("load")
+        read = self.core.read_model(model)
+        stage("compile")
+        taken = self.core.query_model(read, self.DEVICE)
+        left = sorted({op.get_type_name() for op in read.get_ordered_ops() if op.get_friendly_name() not in taken})
+        if left:
+            raise RuntimeError("query_model leaves out " + ", ".join(left))
+        return None, {"placement": "native", "units": [self.DEVICE]}
+
+
 class Gpu(Plugin):
     NAME = "openvino-gpu"
     NEEDS = "an Intel GPU and its OpenCL driver (intel-opencl-icd)"
