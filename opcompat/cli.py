@@ -187,7 +187,8 @@ def env(runtimes: tuple[str, ...], accept_licence: tuple[str, ...], list_only: b
         name = runtime.NAME
         state = "installed" if environments.find(runtime) else "not installed"
         needs = f", needs {runtime.NEEDS}" if runtime.NEEDS else ""
-        about = f"{runtime.SIZE_MB} MB, licence: {runtime.LICENCE or 'open source'}{needs}"
+        cuda = " (several GB more where the package index has torch with CUDA only)" if "torch" in runtime.PACKAGES else ""
+        about = f"{runtime.SIZE_MB} MB{cuda}, licence: {runtime.LICENCE or 'open source'}{needs}"
         print(f"{name}: {' '.join(environments.pins(runtime))}, {about}; {state}", flush=True)
         if list_only:
             continue
