@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,6 +93,22 @@ def test_a_campaign(bad_disk: Path) -> None:
 def test_check_writes_nothing(run: Run, bad_disk: Path, model: Path) -> None:
     done = run("check", model, "-t", "demo/npu", HOME=bad_disk, TMPDIR=bad_disk, OPCOMPAT_CACHE=bad_disk / "folder")
     assert done.returncode == 0 and not done.stderr
+
+
+def test_the_site_needs_no_disk(small_base: Path, bad_disk: Path) -> None:
+    folders = {name: str(bad_disk) for name in ("HOME", "TMPDIR", "SQLITE_TMPDIR", "OPCOMPAT_CACHE")}
+    command = [sys.executable, "-m", "opcompat.cli", "serve", "--port", "0"]
+    environment = {**os.environ, **folders, "OPCOMPAT_DB": str(small_base)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as site:
+        assert site.stdout is not None and site.stderr is not None
+        try:
+            address = site.stdout.readline().split(" on ")[1].split()[0]
+            for page in ("", "changes", "search?q=conv", "operator/ai.onnx/Conv", "compat/results?_sort=outcome"):
+                with urllib.request.urlopen(address + page, timeout=30) as answer:
+                    assert answer.status == 200 and b"<html" in answer.read()
+        finally:
+            site.kill()
+        assert not site.stderr.read()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
