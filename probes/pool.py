@@ -52,6 +52,9 @@ def pooled(op_type: str, x: Array, f: dict, kernel: list[int], pads: list[int]) 
 def pool(op_type: str, base: dict, f: dict, context: bool = False) -> Probe:
     n, s, d = f["rank"], f["stride"], f["dilation"]
     size = [9, 8, 6][:n] if n < 3 else [6, 5, 6]
+    channels = CHANNELS
+    if "map" in f:
+        channels, *size = map(int, f["map"].split("x"))
     kernel = list(f["kernel"]) if isinstance(f["kernel"], tuple) else [f["kernel"]] * n
     half = [d * (k - 1) // 2 for k in kernel]
     pads = {"symmetric": half + half, "asymmetric": [0] * n + half, "none": [0] * 2 * n, "VALID": [0] * 2 * n}.get(f["pads"], [])
@@ -61,10 +64,10 @@ def pool(op_type: str, base: dict, f: dict, context: bool = False) -> Probe:
         pads = less + more if f["pads"] == "SAME_UPPER" else more + less
     given = {"auto_pad": f["pads"]} if f["pads"].isupper() else {"pads": pads} if any(pads) else {}
     given |= {k: f[k] for k in ("ceil_mode", "count_include_pad", "storage_order") if f.get(k)} | {k: f[k] for k in ("p",) if k in f}
-    shape = (2 if f["dynamic"] != "none" else 1, CHANNELS, *size)
+    shape = (2 if f["dynamic"] != "none" else 1, channels, *size)
     low, high = {"uint8": (0, 250), "int8": (-120, 120)}.get(f["dtype"], (-1.0, 1.0))
     x = data(*shape, dtype=f["dtype"], low=low, high=high)
-    dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", CHANNELS, *"HWD"[:n]]}}[f["dynamic"]]
+    dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", channels, *"HWD"[:n]]}}[f["dynamic"]]
 
     def answer(feeds: dict[str, Array]) -> list[Array]:
         inside, outside = (np.float32(1.5), np.float32(0.75)) if context else (x.dtype.type(1), x.dtype.type(1))
@@ -175,3 +178,9 @@ def probes() -> Iterator[Probe]:
         yield pool("AveragePool", AVERAGE, f, context=True)
     for f in vary(MAXIMUM, ceil_mode=[1], pads=["asymmetric"]):
         yield pool("MaxPool", MAXIMUM, f, context=True)
+
+    # maps as large as in a network: compilers cut them into tiles, and may count the padding of a tile
+    for f in ({"map": "8x28x28"}, {"map": "16x14x14"}, {"map": "8x28x28", "count_include_pad": 1}):
+        yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, **f})
+    yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, "map": "8x28x28"}, context=True)
+    yield pool("MaxPool", MAXIMUM, {**MAXIMUM, "stride": 1, "map": "8x28x28"})

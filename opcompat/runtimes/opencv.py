@@ -70,17 +70,28 @@ class Runtime:
             if not engine:  # all values are float32; before 4.11 the binding takes the last of three dimensions for channels unless told not to
                 array = self.cv2.Mat(array.astype(np.float32), wrap_channels=False)
             net.setInput(array, name)
+        shifts = self.options["engine"] == "ENGINE_CLASSIC" and any(dtypes[name] == "uint8" for name in inputs) and self.in_int8(net)
         # by name: the classic engine re-sorts unnamed outputs
-        return lambda: net.forward(outputs), lambda made: self.arrays(made, [dtypes[name] for name in outputs], bool(engine))
+        return lambda: net.forward(outputs), lambda made: self.arrays(made, [dtypes[name] for name in outputs], bool(engine), shifts)
 
-    def arrays(self, made, kinds, exact):
-        """Check what forward() gave and return it as `probe` does; exact: this version knows dtypes."""
+    def in_int8(self, net):
+        """Whether the classic engine made int8 layers of quantised operators: they want a uint8 input as int8 with its zero point shifted."""
+        kinds = (net.getLayer(k).type for k in range(1, len(net.getLayerNames()) + 1))
+        return any(kind in ("Dequantize", "Requantize") or kind.endswith("Int8") for kind in kinds)
+
+    def arrays(self, made, kinds, exact, shifts=False):
+        """Check what forward() gave and return it as `probe` does; exact: this version knows dtypes; shifts: it takes uint8 inputs for int8."""
         if any(m is None for m in made):
             raise CannotFeed("the Python binding gives None for an empty output")
         if any(kind == "uint8" and m.dtype == np.int8 for kind, m in zip(kinds, made)):
             raise CannotFeed("this engine gives int8 for a uint8 output")
+        if shifts:
+            raise CannotFeed("this engine wants int8, its zero point shifted, for a uint8 input of a quantised operator")
         if exact:
-            return [np.asarray(m) for m in made], {"placement": "native", "units": ["CPU"]}
+            made = [np.asarray(m) for m in made]
+            narrowed = [kind == "uint64" and m.dtype == np.int32 and (m >= 0).all() for kind, m in zip(kinds, made)]  # by the classic engine
+            units = ["CPU, uint64 held as int32" if any(narrowed) else "CPU"]
+            return [m.astype(np.uint64) if n else m for m, n in zip(made, narrowed)], {"placement": "native", "units": units}
         kinds = [np.dtype(kind) for kind in kinds]
         inexact = {"CPU, %s held as %s" % (kind, m.dtype) for kind, m in zip(kinds, made) if m.dtype != kind}
         return [self.meant(np.asarray(m), kind) for m, kind in zip(made, kinds)], {"placement": "native", "units": sorted(inexact) or ["CPU"]}
@@ -98,6 +109,7 @@ class Runtime:
         text = str(error)
         if len(text) > 70:
             return text
+        log = re.sub(r"\n\t", " ", log)  # the unsupported operators, one a line
         lines = [line for line in log.splitlines() if re.search("ERROR|WARN.*nsupported|error|not supported", line)]
         told = [re.sub(r"^\[[^]]*\] (global )?(\S+\.cpp:\d+ )?", "", line) for line in lines]
         return " | ".join([text, *dict.fromkeys(told)])[:1500]

@@ -20,6 +20,7 @@ import sys
 import numpy as np
 
 _PLACE = re.compile(r"(?<![\w./])/(?:[\w.+@-]+/)+(?=[\w.+-]+\.py\b)")  # a folder of this machine, which TensorFlow names in errors
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CHANNELS_LAST = re.compile("Conv|Pool|Resize|Upsample|SpaceToDepth|DepthToSpace|GridSample|RoiAlign|Unpool|LRN|Col2Im")
 _ROUTE = "onnx2tf tf_converter, onnxsim on, -kat or else -k for inputs, "
 
@@ -129,7 +130,7 @@ class Route:
             chain = [error]
             while chain[-1].__cause__ is not None:
                 chain.append(chain[-1].__cause__)
-            text = re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue())
+            text = re.sub(_COLOUR, "", said.getvalue())
             words = [self.words(e) for e in chain[-1:] if not isinstance(e, SystemExit)] or re.findall(r"ERROR:.*", text)
             raise RuntimeError(" ".join(words) or text[-500:] or type(chain[-1]).__name__) from error
         finally:
@@ -138,23 +139,29 @@ class Route:
         return keras, lambda made: [self.answer(a, dtypes[n], *layouts[n], layouts[""]) for a, n in zip(made, outputs)]
 
     def layouts(self, model, keras, outputs):
-        """Return output name -> its ONNX shape and whether the converter says that it is channels-last; for "" the model's operators."""
+        """Return output name -> its ONNX shape and whether the converter says that it is channels-last; for "" the model's operators.
+
+        None of these where nothing could be channels-last: no input of an image's rank, no operator that has a layout, no output said to be.
+        """
         graph = self.onnx.load(model).graph
         kinds = {o.name: o.type.tensor_type for o in graph.output}
         last = getattr(keras, "onnx_output_layouts", {})
         made = {n: ([d.dim_value or -1 for d in k.shape.dim] if k.HasField("shape") else None, bool(last.get(n))) for n, k in kinds.items()}
-        return {**made, "": [node.op_type for node in graph.node]}
+        ops = [node.op_type for node in graph.node]
+        images = [i for i in graph.input if 3 <= len(i.type.tensor_type.shape.dim) <= 5]
+        return {**made, "": ops if images or any(map(_CHANNELS_LAST.search, ops)) or any(said for _, said in made.values()) else []}
 
     def explain(self, error, log):
         text = re.sub(_PLACE, "", str(error))
-        causes = list(dict.fromkeys(re.findall("error: (.*)", text))) if "MLIR" in text else []
+        causes = list(dict.fromkeys(re.findall("error: (.*)", text))) if re.search(r"MLIR|\.py:\d+:\d+: error: ", text) else []
         return " ".join(causes) or text
 
     def tidy(self, log):
         return "\n".join(re.sub(_PLACE, "", line) for line in log.splitlines() if not re.match(r"[IWE]0000 |WARNING|INFO", line))
 
     def words(self, error):
-        return str(error) if len(str(error)) > 20 or isinstance(error, RuntimeError) else "%s: %s" % (type(error).__name__, error)  # KeyError: 16
+        text = re.sub(_COLOUR, "", str(error))
+        return text if len(text) > 20 or isinstance(error, RuntimeError) else "%s: %s" % (type(error).__name__, text)  # KeyError: 16
 
     def graph(self, keras, inputs, dtypes, stage):
         stage("load")
@@ -162,6 +169,10 @@ class Route:
         feeds = [self.tf.constant(self.feed(inputs[t.name], dtypes[t.name], t.dtype.as_numpy_dtype, t.shape.rank), t.dtype) for t in wanted]
         specs = [self.tf.TensorSpec(t.shape, t.dtype) for t in wanted]
         function = self.tf.function(lambda *a: keras(a), input_signature=specs).get_concrete_function()
+        graph = function.graph.as_graph_def()
+        if "PyFunc" in {node.op for part in (graph.node, *(f.node_def for f in graph.library.function)) for node in part}:
+            # "Could not find callback with key=pyfunc_0 in the registry", says TensorFlow of the saved model in any other process
+            raise RuntimeError("the graph calls Python functions of the converter (PyFunc), which a saved model does not hold")
         stage("run")
 
         def infer():
@@ -188,7 +199,7 @@ class Route:
         return made
 
     def answer(self, array, dtype, shape, last, ops):
-        """Return an output in its ONNX layout; last: whether the converter says that it is channels-last; ops: all the model's operators."""
+        """Return an output in its ONNX layout; last: whether the converter says that it is channels-last; ops: as `layouts` has them."""
         array = np.asarray(array, object if dtype == "string" else None)
         if dtype == "string":
             array = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in array.ravel()], object).reshape(array.shape)
@@ -199,7 +210,7 @@ class Route:
         def fits(wanted):
             return all(w in (-1, n) for w, n in zip(wanted, array.shape))
 
-        if len(shape) != array.ndim or array.ndim not in (3, 4, 5) or not fits([shape[0], *shape[2:], shape[1]]):
+        if not ops or len(shape) != array.ndim or array.ndim not in (3, 4, 5) or not fits([shape[0], *shape[2:], shape[1]]):
             return array
         if fits(shape) and not last:
             if array.size in array.shape or not any(map(_CHANNELS_LAST.search, ops)):
@@ -403,7 +414,10 @@ class Tfjs(Route):
             raise CannotFeed("the output is no tensor of numbers")
         if made["dtype"] == "string":
             return np.array(made["strings"], object).reshape(made["dims"])
-        array = np.frombuffer(base64.b64decode(made["data"]), made["dtype"]).reshape(made["dims"])
+        array = np.frombuffer(base64.b64decode(made["data"]), made["dtype"])
+        if None in made["dims"] or array.size != np.prod(made["dims"]):
+            return array  # of a shape that is none (NaN is null in JSON) or that its data do not fill: left to be judged as what it is
+        array = array.reshape(made["dims"])
         if (made["dtype"], dtype[:5]) == ("float32", "float") or (made["dtype"] == "int32" and "int" in dtype):
             with contextlib.suppress(TypeError):
                 stands = array.astype(dtype)
