@@ -11,6 +11,13 @@ from opcompat.model import DTYPES, Node, Value
 from opcompat.relations import RELATIONS, View, place
 from opcompat.schema import GRAPH, TENSOR, Facts, attribute_value, defaults, schema
 
+WRITTEN = {
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), "strides"),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), "hidden_size"),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax", "LayerNormalization"), "axis"),
+}
+"""Operator -> an attribute with a default that exporters always write. Where it is left out, some runtimes refuse or go wrong: that is a fact."""
+
 _DYNAMIC = ("none", "batch", "other", "unknown")
 
 
@@ -52,6 +59,8 @@ def signature(node: Node) -> Facts:
             facts[f"{formal.name}.present"] = formal.name in view.inputs
     for name, value in view.inputs.items():
         _tensor_facts(facts, name, view.types[name], value)
+    if (written := WRITTEN.get(node.op_type, "")) and written not in view.given:
+        facts[f"{written}.present"] = False
     used = sum(1 for o in node.output if o)
     if used > 1:
         facts["outputs"] = used

@@ -177,7 +177,7 @@ def classifier(g: Graph, f: dict) -> Any:
     elif f["pool"] == "ReduceMean":
         flat = total(g, "ReduceMean", "X", [2, 3], f, keepdims=0)
     else:
-        flat = g("Flatten", g("AveragePool", "X", kernel_shape=[5, 6]))
+        flat = g("Flatten", g("AveragePool", "X", kernel_shape=[5, 6], strides=[5, 6]))
     made = g("Gemm", flat, Const(data(10, 8)), Const(data(10)), transB=1)
     return g("Softmax", made, axis=-1) if f["softmax"] else made
 

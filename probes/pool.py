@@ -76,7 +76,8 @@ def pool(op_type: str, base: dict, f: dict, context: bool = False) -> Probe:
 
     return single_op(
         FAMILY, op_type, describe(base, f), {"X": x}, opset=f["opset"], outputs=f.get("outputs", 1), dynamic=dynamic, context=context, answer=answer,
-        kernel_shape=kernel, strides=[s] * n if s != 1 else None, dilations=[d] * n if d != 1 else None, **given,
+        kernel_shape=kernel, strides=None if f.get("strides") == "absent" else [s] * n,  # exporters write them, and MNN dies where they do not
+        dilations=[d] * n if d != 1 else None, **given,
     )  # fmt: skip
 
 
@@ -184,3 +185,5 @@ def probes() -> Iterator[Probe]:
         yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, **f})
     yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, "map": "8x28x28"}, context=True)
     yield pool("MaxPool", MAXIMUM, {**MAXIMUM, "stride": 1, "map": "8x28x28"})
+    yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, "strides": "absent"})
+    yield pool("MaxPool", MAXIMUM, {**MAXIMUM, "stride": 1, "strides": "absent"})

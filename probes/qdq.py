@@ -126,10 +126,9 @@ def products() -> Iterator[Probe]:
             yield island(
                 op_type, {**square, "type": kind}, lambda g, x, o=op_type, s=second: g(o, x, held(g, s), mark=True), span=4.0, name="B=constant"
             )
-            other = const(np.full((1, 8, 6, 6), 0.75), "float32")
 
-            def two(g: Graph, x: str, o: str = op_type, k: str = kind, shift: Const = other) -> str:
-                return g(o, x, store(g, g("Add", g("Sigmoid", x), shift), k), mark=True)
+            def two(g: Graph, x: str, o: str = op_type, k: str = kind) -> str:
+                return g(o, x, store(g, g("Tanh", x), k), mark=True)
 
             if op_type in ("Add", "Mul", "Sub"):
                 yield island(op_type, {**square, "type": kind}, two, span=3.0, name="B=computed")
@@ -138,7 +137,8 @@ def products() -> Iterator[Probe]:
 UNARY: dict[str, tuple[float, dict, tuple]] = {
     "Relu": (1, {}, ()), "Sigmoid": (0.5, {}, ()), "Tanh": (0.5, {}, ()), "LeakyRelu": (1, {"alpha": 0.1}, ()), "HardSigmoid": (0.5, {}, ()),
     "Clip": (1, {}, (const(0.0), const(1.5))), "Elu": (1, {}, ()), "PRelu": (1, {}, (const(np.full((8, 1, 1), 0.25), "float32"),)),
-    "MaxPool": (1, {"kernel_shape": [2, 2], "strides": [2, 2]}, ()), "AveragePool": (1, {"kernel_shape": [3, 3], "pads": [1] * 4}, ()),
+    "MaxPool": (1, {"kernel_shape": [2, 2], "strides": [2, 2]}, ()),
+    "AveragePool": (1, {"kernel_shape": [3, 3], "pads": [1] * 4, "strides": [1, 1]}, ()),
     "GlobalAveragePool": (0.5, {}, ()), "Transpose": (1, {"perm": [0, 2, 3, 1]}, ()), "Flatten": (1, {}, ()),
     "DepthToSpace": (1, {"blocksize": 2}, ()), "SpaceToDepth": (1, {"blocksize": 2}, ()), "Reshape": (1, {}, (const([1, -1]),)),
     "Squeeze": (1, {}, (const([0]),)), "Unsqueeze": (1, {}, (const([0]),)),

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from opcompat import model as models
 from opcompat import patterns
 from opcompat.model import ModelError, open_model
+from opcompat.probe import data, single_op
 from opcompat.signature import signature
 
 info = helper.make_tensor_value_info
@@ -159,6 +160,11 @@ def test_omitted_defaults_do_not_change_facts() -> None:
     assert first == second
     del short.graph.node[0].attribute[1]  # no default: some runtimes do not look at the weights for it
     assert signature(models.of_proto(short, "m").nodes[0]) == {**first, "kernel_shape.present": False}
+
+
+def test_an_attribute_that_exporters_always_write_is_a_fact_where_it_is_left_out() -> None:
+    written, left_out = (single_op("f", "MaxPool", "n", {"X": data(1, 2, 5, 5)}, kernel_shape=[3, 3], strides=s).facts for s in ([1, 1], None))
+    assert left_out == {**written, "strides.present": False}
 
 
 def test_dims_can_be_fixed(tmp_path: Path) -> None:

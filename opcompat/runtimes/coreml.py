@@ -1,4 +1,4 @@
-"""Core ML's converter on Linux: the model as PyTorch (`_onnx_to_torch.py`), traced, then coremltools to an ML program.
+"""Core ML's converter on Linux: the model as PyTorch (`shared/onnx_to_torch.py`), traced or exported, then coremltools to an ML program.
 
 It converts or does not; nothing is run, and nothing tells which unit of a device would take an operator. https://apple.github.io/coremltools
 """
@@ -38,8 +38,8 @@ class Runtime:
         }
     }
     ABOUT = (
-        "coremltools' converter asked on Linux, each ONNX operator as the function of PyTorch from which torch.onnx makes it, sizes fixed; "
-        "nothing is run, and where an operator would run is not known."
+        "coremltools' converter asked on Linux, each ONNX operator as the function of PyTorch from which torch.onnx makes it, sizes fixed, "
+        "traced, or exported by torch.export where the trace is refused; nothing is run, and where an operator would run is not known."
     )
 
     def __init__(self, options):
@@ -71,31 +71,52 @@ class Runtime:
         stage("convert")
         module, arguments, translated = self.translator.translate(model, inputs, dtypes)
         about = {"placement": "unknown", "units": [], "translated": translated}
-        traced, specs = self.traced(module, arguments)
-        stage("compile")
-        try:
-            return None, self.converted(traced, specs, about)
-        except Exception as error:
-            error.translated = translated
-            raise
+        wrapped, given = self.edges(module, arguments)
+        # traces of quantised operators are not what the converter knows by their names, exported programs are
+        ways = [self.exported] if module.quantised else [self.traced, self.exported]
+        first = None
+        for way in ways:
+            try:
+                made, specs = way(wrapped, given)
+                stage("compile")
+                return None, self.converted(made, specs, about, any(not a.ndim for a in arguments))
+            except Exception as error:
+                first = error if first is None or isinstance(first, CannotFeed) else first  # what one way refuses, the other may take
+        first.translated = translated
+        raise first
 
-    def converted(self, traced, specs, about):
-        made = self.ct.convert(traced, **specs, convert_to="mlprogram", minimum_deployment_target=self.target, skip_model_load=True)
+    def converted(self, traced, specs, about, scalars):
+        options = {"convert_to": "mlprogram", "minimum_deployment_target": self.target, "skip_model_load": True}
+        try:
+            made = self.ct.convert(traced, **specs, **options)
+        except ValueError as error:
+            if "not found in context" not in str(error):
+                raise
+            for spec in specs.get("inputs", ()):  # an affine grid finds its input by the trace's own name only
+                spec.name = None
+            made = self.ct.convert(traced, **specs, **options)
         program = made._mil_program.functions["main"]
         for index, (value, wanted) in enumerate(zip(program.outputs, about["translated"])):
             shape, right = list(value.shape), list(np.shape(wanted[0] if isinstance(wanted, tuple) else wanted))
             if all(isinstance(size, (int, np.integer)) for size in shape) and shape not in (right, right or [1]):  # scalars may come as [1]
+                if scalars:  # the converter takes them for [1] throughout
+                    raise CannotFeed("an input without dimensions is fed as [1], and the output has shape %s instead of %s" % (shape, right))
                 raise RuntimeError("the converted program's output %d has shape %s instead of %s" % (index, [int(s) for s in shape], right))
         about["units"] = sorted({op.op_type for op in program.operations if op.op_type != "const"})
         return about
 
-    def traced(self, module, arguments):
+    def edges(self, module, arguments):
+        """Return the module between casts of what ML programs neither take nor give, scalars among it, and what is then given to it."""
         torch = self.torch
         kinds, shapes = [a.dtype for a in arguments], [tuple(a.shape) for a in arguments]
 
-        class Edges(torch.nn.Module):
-            """The model between casts of what ML programs neither take nor give, scalars among it."""
+        def edge(tensor):
+            """Return the tensor as an ML program can take or give it; where none can hold its dtype inside either, the converter says so itself."""
+            if str(tensor.dtype)[6:] in _EDGES:
+                return tensor
+            return tensor.to(torch.float32 if tensor.is_floating_point() else torch.int32)
 
+        class Edges(torch.nn.Module):
             def __init__(self):
                 super().__init__()
                 self.inner = module
@@ -103,18 +124,22 @@ class Runtime:
             def forward(self, *given):
                 given = [g if shape else g.reshape(()) for g, shape in zip(given, shapes)]
                 made = self.inner(*(g if g.dtype == kind else g.to(kind) for g, kind in zip(given, kinds)))
-                return tuple(m if str(m.dtype)[6:] in _EDGES else m.to(torch.int32) for m in made)
+                return tuple(edge(m) for m in made)
 
-        given = [a if str(a.dtype)[6:] in _EDGES else a.to(torch.int32) for a in arguments]
-        given = [g if g.ndim else g.reshape(1) for g in given]
-        if any(a.dtype in (torch.uint32, torch.uint64, torch.bfloat16) or str(a.dtype).startswith("torch.float8") for a in arguments):
-            raise CannotFeed("an ML program has no such input, and no cast to it")
-        if module.quantised:  # traces of these operators are not what the converter knows by their names, exported programs are
-            with torch.no_grad():
-                return torch.export.export(Edges().eval(), tuple(given)).run_decompositions({}), {}
+        given = [edge(a) for a in arguments]
+        return Edges().eval(), tuple(g if g.ndim else g.reshape(1) for g in given)
+
+    def exported(self, wrapped, given):
         try:
-            with torch.no_grad():
-                traced = torch.jit.trace(Edges().eval(), tuple(given), check_trace=False)
+            with self.torch.no_grad():
+                return self.torch.export.export(wrapped, given).run_decompositions({}), {}
+        except Exception as error:
+            raise CannotFeed("PyTorch does not export it: %s" % str(error)[:300]) from error
+
+    def traced(self, wrapped, given):
+        try:
+            with self.torch.no_grad():
+                traced = self.torch.jit.trace(wrapped, given, check_trace=False)
         except Exception as error:
             raise CannotFeed("PyTorch does not trace it: %s" % str(error)[:300]) from error
         types = {"float16": np.float16, "int32": np.int32, "int64": np.int32}

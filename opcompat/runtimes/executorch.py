@@ -1,4 +1,4 @@
-"""ExecuTorch, the successor of PyTorch Mobile: the model as PyTorch (`_onnx_to_torch.py`), torch.export, to_edge_transform_and_lower with the
+"""ExecuTorch, the successor of PyTorch Mobile: the model as PyTorch (`shared/onnx_to_torch.py`), torch.export, to_edge_transform_and_lower with the
 partitioner of a backend, to_executorch, and the Python binding of its runtime.
 
 What the partitioner leaves to ExecuTorch's own kernels has fallen back. https://docs.pytorch.org/executorch/stable/
@@ -149,7 +149,8 @@ class Runtime:
 
     def name(self, node):
         target = getattr(node.target, "_op", node.target)
-        return str(target).rsplit(".", 1)[0] if "." in str(target) else getattr(target, "__name__", str(target))
+        called = "." not in str(target) or str(target).startswith("<")  # a function of Python, not an operator
+        return getattr(target, "__name__", str(target)) if called else str(target).rsplit(".", 1)[0]
 
     def kernels(self, program):
         """Return the names of the operators that the program calls itself; its own primitives, such as views, compute nothing."""

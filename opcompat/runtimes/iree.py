@@ -9,6 +9,9 @@ import re
 
 import numpy as np
 
+_KEEP_F64 = "--iree-input-demote-f64-to-f32=false"
+_RAW = {"bfloat16": "bfloat16", **{"float8" + kind: "float8_" + kind for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz")}}
+
 
 class CannotFeed(Exception):
     pass
@@ -30,7 +33,7 @@ class Runtime:
             "flags": [
                 "--iree-hal-target-backends=llvm-cpu",
                 "--iree-llvmcpu-target-cpu=generic",
-                "--iree-input-demote-f64-to-f32=false",  # else float64 inputs and outputs become float32
+                _KEEP_F64,
             ],
             "driver": "local-sync",
         }
@@ -40,10 +43,12 @@ class Runtime:
     def __init__(self, options):
         import iree.compiler.api
         import iree.runtime
+        import ml_dtypes
         import onnx
         from iree.compiler.tools.import_onnx import __main__ as importer
 
         self.onnx, self.importer, self.api, self.runtime, self.options = onnx, importer, iree.compiler.api, iree.runtime, options
+        self.extra = ml_dtypes  # which the runtime itself uses for the dtypes that numpy lacks
 
     def versions(self):
         from importlib import metadata
@@ -76,11 +81,14 @@ class Runtime:
         for value in [v for v in proto.graph.value_info if v.name in declared]:
             proto.graph.value_info.remove(value)
         self.onnx.save(proto, model)
+        # by default inputs and outputs of float64 become float32, and who feeds float64 is refused; of other models the default stands
+        edges = {v.type.tensor_type.elem_type for v in [*proto.graph.input, *proto.graph.output]}
+        flags = [f for f in self.options["flags"] if f != _KEEP_F64] + [_KEEP_F64] * (self.onnx.TensorProto.DOUBLE in edges)
         try:
             self.importer.main(self.importer.parse_arguments([model, "-o", text]))
             stage("compile")
             session = self.api.Session()
-            session.set_flags(*self.options["flags"])
+            session.set_flags(*flags)
             invocation = session.invocation()
             invocation.enable_console_diagnostics()
             if not invocation.parse_source(self.api.Source.open_file(session, text)) or not invocation.execute():
@@ -93,6 +101,8 @@ class Runtime:
                 os.remove(text)
 
     def feed(self, array, dtype):
+        if dtype in _RAW:
+            return array.view(getattr(self.extra, _RAW[dtype]))
         if array.dtype.kind not in "fiub" or dtype != str(array.dtype):
             raise CannotFeed("the Python binding takes no %s input" % dtype)
         return array
@@ -100,6 +110,9 @@ class Runtime:
     def array(self, value, dtype):
         """Return an output; the compiler's integers have no sign and its bool is a byte, so the binding cannot tell them apart."""
         array = np.asarray(value.to_host() if hasattr(value, "to_host") else value)
+        name = {v: k for k, v in _RAW.items()}.get(str(array.dtype))
+        if name is not None:
+            return array.view("uint%d" % (8 * array.dtype.itemsize)), name
         if array.dtype.kind in "iu" and str(array.dtype).lstrip("u") == dtype.lstrip("u"):
             return array.view(dtype)
         return array.astype(bool) if dtype == "bool" and array.dtype.itemsize == 1 else array

@@ -41,7 +41,12 @@ class Runtime:
         "ncnn/cpu": {"route": "pnnx, fp16=0, shapes fixed", "device": "cpu"},
         "ncnn/vulkan": {"route": "pnnx, fp16=0, shapes fixed", "device": "vulkan", "driver": "lavapipe, in software"},
     }
-    ASIDE = ("Unsupported model IR version", "MaxIdx() > -1 was false")  # of the whole model; of one that pnnx has emptied
+    ASIDE = (
+        *("Unsupported model IR version", "MaxIdx() > -1 was false"),  # of the whole model; of one that pnnx has emptied
+        # of the numbers pnnx makes up, 7 for every integer whatever it is given: axes longer than that are converted
+        *("out of data bounds", "Out of range value in index tensor", "invalid index found", "position_ids value"),
+        *("Invalid sequence length", "exceeds max_sequence_length"),
+    )
     ABOUT = "ncnn on the CPU, and on Vulkan through Mesa's software driver; float32, one thread; models converted by pnnx."
 
     def __init__(self, options):

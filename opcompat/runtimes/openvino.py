@@ -57,13 +57,26 @@ class Plugin:
         compiled = self.core.compile_model(read, self.DEVICE, config)
         stage("run")
         request = compiled.create_infer_request()
-        feeds = {}
-        for port, name in zip(compiled.inputs, inputs, strict=True):  # in order: a tensor that is also an output may go by the output's name only
-            feeds[port] = self.tensor(inputs[name], dtypes[name])
+        feeds = {port: self.tensor(inputs[name], dtypes[name]) for port, name in self.pairs(compiled.inputs, inputs)}
         # where it can be said, outputs are not copied: read() takes them from the request
         without_copies = {"share_outputs": True} if "share_outputs" in inspect.signature(request.infer).parameters else {}
         about = {"placement": "native", "units": [self.DEVICE]}
         return lambda: request.infer(feeds, **without_copies), lambda _: (self.arrays(request, len(compiled.outputs)), about)
+
+    def pairs(self, ports, inputs):
+        """Return (port, input's name). An input that the operator does not need, or of no elements, may have none: it became a constant."""
+        found = {name: port for port in ports for name in port.names & inputs.keys()}
+        others = [port for port in ports if not port.names & inputs.keys()]
+        left = [name for name in inputs if name not in found]
+        surplus = len(left) - len(others)
+        for port in others:  # a tensor that is also an output may go by the output's name only: such ports come in order
+            shape = port.get_partial_shape()
+            fitting = [name for name in left if shape.compatible(self.ov.PartialShape(list(inputs[name].shape)))]
+            if not fitting or (surplus and len(fitting) > 1):
+                raise CannotFeed("which of the inputs %s is the port %s?" % (", ".join(left), port))
+            found[fitting[0]] = port
+            left.remove(fitting[0])
+        return [(port, name) for name, port in found.items()]
 
     def arrays(self, request, count):
         made = []

@@ -50,10 +50,10 @@ class Runtime:
         stage("load")
         session = self.ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         stage("run")
-        if "string" in (dtypes[name] for name in inputs):  # the binding makes no OrtValue of strings, but feeds them as arrays
-            return session.run(outputs, inputs), {"placement": "native", "units": ["CPUExecutionProvider"]}
-        feeds = {i.name: self.value(inputs[i.name], dtypes[i.name]) for i in session.get_inputs()}
         about = {"placement": "native", "units": ["CPUExecutionProvider"]}
+        if "string" in (dtypes[name] for name in inputs):  # the binding makes no OrtValue of strings, but feeds them as arrays
+            return lambda: session.run(outputs, inputs), lambda made: (made, about)
+        feeds = {i.name: self.value(inputs[i.name], dtypes[i.name]) for i in session.get_inputs()}
         return lambda: session.run_with_ort_values(outputs, feeds), lambda made: ([self.array(v) for v in made], about)
 
     def value(self, array, dtype):

@@ -2,13 +2,14 @@
 
 What RKNN(verbose=True) prints is the evidence: the layer table names OpType, dtype and target (NPU or CPU) of every layer. No numbers are
 read: the toolkit's simulator is ONNX Runtime and says nothing of a chip. Float models are compiled as they are; the chips that know
-integers only (options: quantised) get models quantised with the probe's own inputs as calibration, and models with QuantizeLinear as they are.
+integers only (options: quantised) get models quantised with the probe's own inputs as calibration, and models with QuantizeLinear or
+DequantizeLinear as they are (the toolkit refuses to quantise those once more).
 
 - An operator that the compiler does not know becomes a layer on the CPU too, with the words "unsupport Operator ... will be treated as a
   custom operator": the user would have to write it, so that is a refusal.
-- Reshape, Transpose, Cast and the like that are not in the model, or only part of a pattern, are moves around a layer, as are layers without a name
-  (normalisation of inputs). They count only where nothing else implements the model.
-- native: all is on the NPU; mixed: such moves are on the CPU; fallback: some layer that computes is on the CPU.
+- Reshape, Transpose, Cast and the like that are not the operator under test are moves around a layer, as are layers without a name
+  (normalisation of inputs). They count only where nothing else implements the model; the company of a lone operator does not count.
+- native: all is on the NPU; mixed: such moves or company are on the CPU; fallback: some layer that computes is on the CPU.
 
 The toolkit dies of signals often and leaves files where it stands: each probe has a process, forked, and a folder of its own.
 """
@@ -26,6 +27,10 @@ import numpy as np
 _NEWEST_OPSET = 19
 _ROW = re.compile(r"^D RKNN: \[[^\]]*\] \d+ +(\S+) +(\S+) +(CPU|NPU|GPU) .*? (\S*)\s*$", re.M)
 _MOVES = {"Reshape", "Transpose", "Cast", "exDataConvert"}
+_DEADLY = {  # last words of a compiler that dies of something else than the operator
+    "Can not find quantize information": "quantised, a model without any float dies; with a Cast to float behind it some of them compile",
+    "clip_truncate < 0": "it dies of the scales that the calibration set gives; with other data the same model compiles",
+}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -69,7 +74,7 @@ class Runtime:
     ASIDE = (
         "of model are constants",  # nothing is left to compile
         "Not support input data type",  # of the graph's own inputs
-        "Non-zero status code returned while running",  # the toolkit tries the model on data of its own, which an operator may not like
+        "Failed to construct locale",  # which this machine lacks
     )
     ABOUT = (
         "RKNN-Toolkit2's compiler for Rockchip's NPUs, float16 (rv1106: int8): which layers it puts on the NPU, which on the CPU. "
@@ -93,10 +98,11 @@ class Runtime:
     def probe(self, model, inputs, dtypes, outputs, stage):
         folder = tempfile.mkdtemp(prefix="rknn-", dir=os.path.dirname(model))
         try:
+            graph = self.onnx.load(model)
+            self.has_codes = any(n.op_type in ("QuantizeLinear", "DequantizeLinear") for n in graph.graph.node)
             answer, log = self.forked(model, inputs, folder, stage, self.deadly(inputs, dtypes))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        graph = self.onnx.load(model)
         if "error" in answer:
             raise self.refusal(answer["error"], graph)
         unknown = re.findall(r"Meet RKNN unsupport Operator: .*", log)
@@ -137,6 +143,8 @@ class Runtime:
         status = os.waitpid(pid, 0)[1]
         with open(log, errors="replace") as file:
             text = _COLOUR.sub("", file.read())
+        if answer is None and self.options["quantised"]:
+            deadly = deadly or next((why for words, why in _DEADLY.items() if words in text[-300:]), "")
         if answer is None and deadly:
             raise CannotFeed(deadly)
         if answer is None:
@@ -177,7 +185,7 @@ class Runtime:
 
     def calibration(self, model, inputs, folder):
         """Return the path of the calibration set, None where the model is to be compiled as it is."""
-        if not self.options["quantised"] or any(n.op_type == "QuantizeLinear" for n in self.onnx.load(model).graph.node):
+        if not self.options["quantised"] or self.has_codes:
             return None
         for k, array in enumerate(inputs.values()):
             np.save(os.path.join(folder, "%d.npy" % k), array)
@@ -191,7 +199,8 @@ class Runtime:
         last = max([k for k, line in enumerate(lines) if re.match(r"[A-Za-z_][\w.]*: ", line)], default=0)
         words = " ".join(" ".join(lines[last:]).split())
         frames = re.findall(r'File "rknn/\S+", line \d+, in (\S+)', text)
-        if frames and not words.startswith(("ValueError", "onnxruntime")):  # a bug of the rule that is named, which disable_rules leaves out
+        if frames and (".rules." in frames[-1] or not words.startswith(("ValueError", "onnxruntime"))):
+            # a bug of the rule that is named, which disable_rules leaves out
             words += " (in %s)" % frames[-1].replace("rknn.api.", "")
         nodes = model.graph.node
         if words.startswith("IndexError") and len(nodes) > 1 and any(n.op_type == "DequantizeLinear" and len(n.input) == 2 for n in nodes):
@@ -199,11 +208,18 @@ class Runtime:
             return CannotFeed(words + ": of a DequantizeLinear without zero point somewhere in the model")
         if "get_input_img" in words and any(not i.type.tensor_type.shape.dim for i in model.graph.input):
             return CannotFeed(words + ": an input without dimensions cannot be calibrated, which says nothing of such tensors within a graph")
+        integers = any(i.type.tensor_type.elem_type not in (1, 10, 11, 16) for i in model.graph.input)
+        if "Non-zero status code returned while running" in words and (integers or "running Clip node" in words):
+            # axes, sizes, divisors, bounds. Of real numbers only the bounds of a Clip can be wrong: what else fails then is a refusal
+            return CannotFeed(words + ": tried on data of the toolkit's own, which cannot be given to it")
         opsets = {o.domain: o.version for o in model.opset_import}
         if "Unsupport onnx opset" in words:
             newest = 0
-            for node in model.graph.node:
-                if node.op_type != "Constant" and node.domain == "":
+            # of a lone operator's company only what its facts need: codes that are not of 8 bits, or blocks
+            wide = any(t.data_type in (4, 5, 21, 22) for t in model.graph.initializer)
+            wide = wide or any(a.name == "block_size" and a.i for n in nodes for a in n.attribute)
+            for node in nodes:
+                if node.op_type != "Constant" and node.domain == "" and (wide or self.op in ("", node.op_type)):
                     known = self.onnx.defs.has(node.op_type)  # if not, it is newer than this onnx
                     newest = max(newest, self.onnx.defs.get_schema(node.op_type, opsets[""], "").since_version if known else opsets[""])
             if newest <= _NEWEST_OPSET:
@@ -219,9 +235,10 @@ class Runtime:
                 raise CannotFeed("the compiler printed no table of layers")
             return {"placement": "native", "units": ["no layer is left of it"]}
         units = sorted({"%s %s %s" % (target, kind, dtype) for kind, dtype, target, name in layers if ":" in name})
-        # of a pattern its Reshapes do not decide: where the rest is on the NPU it is mixed
-        moving = _MOVES - op_types if self.op else _MOVES
-        own = [row for row in layers if ":" in row[3] and row[0] not in moving] or layers
+        # of a pattern its Reshapes do not decide, of a lone operator not its company: where the rest is on the NPU it is mixed
+        company = op_types - {self.op} if self.op else set()
+        computing = [row for row in layers if ":" in row[3] and row[0] not in _MOVES - {self.op}]
+        own = [row for row in computing if row[0] not in company] if computing else layers
         if any(target != "NPU" for _, _, target, _ in own):
             return {"placement": "fallback", "units": units}
         return {"placement": "native" if all(row[2] == "NPU" for row in layers) else "mixed", "units": units}

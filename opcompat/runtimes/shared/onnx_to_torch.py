@@ -15,7 +15,7 @@ _TORCH = {
 }  # fmt: skip
 _RAW = {"bfloat16": "bfloat16", "float8e4m3fn": "float8_e4m3fn", "float8e4m3fnuz": "float8_e4m3fnuz", "float8e5m2": "float8_e5m2"}
 _RAW["float8e5m2fnuz"] = "float8_e5m2fnuz"
-_QUANTA = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
+_QUANTA = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535), "int32": (-(2**31), 2**31 - 1)}
 _LIMIT = 1 << 16  # elements of a constant that is computed beforehand
 
 
@@ -160,7 +160,7 @@ class Translator:
             def __init__(self):
                 super().__init__()
                 self.used = {}
-                self.quantised = any(node.op in ("QuantizeLinear", "DequantizeLinear") for _, node in steps)
+                self.quantised = any(node.op.endswith("uantizeLinear") or node.op.startswith("QLinear") for _, node in steps)
                 for _, node in steps:
                     node.owner = self
                     for turn, tensor in enumerate(node.derived):
@@ -306,6 +306,8 @@ class Translator:
         return self.F.leaky_relu(x, n("alpha", 0.01))
 
     def PRelu(self, n, x, slope):
+        if not x.is_floating_point():  # F.prelu has no integers
+            return self.torch.where(x >= 0, x, slope * x)
         if math.prod(self.shape(slope)) == 1 or (
             x.ndim > 1 and slope.ndim == x.ndim - 1 and self.shape(slope)[0] == self.shape(x)[1] and math.prod(self.shape(slope)) == self.shape(x)[1]
         ):
@@ -334,16 +336,19 @@ class Translator:
 
     def Shrink(self, n, x):
         bias, lambd = n("bias", 0.0), n("lambd", 0.5)
-        if bias == 0:
+        if bias == 0 and x.is_floating_point():
             return self.F.hardshrink(x, lambd)
-        if bias == lambd:
+        if bias == lambd and x.is_floating_point():
             return self.F.softshrink(x, lambd)
         zero = self.torch.zeros_like(x)
-        return self.torch.where(x < -lambd, x + bias, self.torch.where(x > lambd, x - bias, zero))
+        made = self.torch.where(x < -lambd, x + bias, self.torch.where(x > lambd, x - bias, zero))
+        return made if made.dtype == x.dtype else made.to(x.dtype)
 
-    def Clip(self, n, x, *_):
+    def Clip(self, n, x, low=None, high=None):
         if n.opset < 11:
             low, high = n("min"), n("max")
+        elif any(n.has(i) and not n.is_static(i) for i in (1, 2)):
+            return self.torch.clamp(x, low, high)
         else:
             low, high = self.scalar(n, 1), self.scalar(n, 2)
         if low is None and high is None:
@@ -522,9 +527,10 @@ class Translator:
         return self.argument(n, x, self.torch.argmin)
 
     def argument(self, n, x, function):
-        if n("select_last_index", 0):
-            raise CannotFeed("PyTorch chooses the first of equal elements")
-        return function(x, n("axis", 0), bool(n("keepdims", 1)))
+        axis, keep = n("axis", 0), bool(n("keepdims", 1))
+        if n("select_last_index", 0):  # PyTorch chooses the first of equal elements
+            return self.shape(x)[axis] - 1 - function(self.torch.flip(x, [axis]), axis, keep)
+        return function(x, axis, keep)
 
     def TopK(self, n, x, *_):
         k = int(self.scalar(n, 1)) if n.has(1) else n("k")
@@ -566,31 +572,44 @@ class Translator:
         return made
 
     def MaxPool(self, n, x):
-        self.only_first(n)
         kernel, strides, dilations, begin, end = self.window(n, x)
-        if begin != end:
-            x, begin = self.padded(x, begin, end, -math.inf), [0] * len(kernel)
+        indexed = any(n.outputs[1:])
+        if indexed and (begin != end or n("storage_order", 0)):
+            raise CannotFeed("PyTorch's indices of the largest elements know no uneven padding and no other order")
+        if begin != end:  # as small as can be, not -inf, which not every runtime can write down
+            least = (self.torch.finfo if x.is_floating_point() else self.torch.iinfo)(x.dtype).min
+            x, begin = self.padded(x, begin, end, least), [0] * len(kernel)
         function = {1: self.F.max_pool1d, 2: self.F.max_pool2d, 3: self.F.max_pool3d}[len(kernel)]
-        return function(x, kernel, strides, begin, dilations, bool(n("ceil_mode", 0)))
+        made = function(x, kernel, strides, begin, dilations, bool(n("ceil_mode", 0)), indexed)
+        if not indexed:
+            return made
+        planes, area = math.prod(self.shape(x)[:2]), math.prod(self.shape(x)[2:])  # ONNX counts over the whole tensor, PyTorch in each plane
+        first = n.constant(lambda: (self.torch.arange(planes) * area).reshape(*self.shape(x)[:2], *[1] * len(kernel)))
+        return made[0], made[1] + first
 
     def AveragePool(self, n, x):
         kernel, strides, dilations, begin, end = self.window(n, x)
         if set(dilations) != {1}:
             raise CannotFeed("PyTorch's average pooling has no dilations")
         counted = bool(n("count_include_pad", 0))
-        if begin != end:
-            if not counted:
-                raise CannotFeed("PyTorch's average pooling has no uneven padding that does not count")
-            x, begin = self.padded(x, begin, end), [0] * len(kernel)
-        function = {1: self.F.avg_pool1d, 2: self.F.avg_pool2d, 3: self.F.avg_pool3d}[len(kernel)]
-        return function(x, kernel, strides, begin, bool(n("ceil_mode", 0)), counted)
+        function, ceil = {1: self.F.avg_pool1d, 2: self.F.avg_pool2d, 3: self.F.avg_pool3d}[len(kernel)], bool(n("ceil_mode", 0))
+        if begin == end:
+            return function(x, kernel, strides, begin, ceil, counted)
+        made = function(self.padded(x, begin, end), kernel, strides, 0, ceil, True)
+        if counted:
+            return made
+        ones = self.torch.ones(1, 1, *self.shape(x)[2:], dtype=x.dtype)  # uneven padding that does not count: by what share of a window is none
+        return made / n.constant(lambda: function(self.padded(ones, begin, end), kernel, strides, 0, ceil, True))
 
     def LpPool(self, n, x):
         kernel, strides, dilations, begin, end = self.window(n, x)
-        if set(dilations) != {1} or any(begin + end):
-            raise CannotFeed("PyTorch's power-average pooling has neither dilations nor padding")
+        if set(dilations) != {1}:
+            raise CannotFeed("PyTorch's power-average pooling has no dilations")
+        x = self.padded(x, begin, end) if any(begin + end) else x
+        x = self.torch.abs(x) if n("p", 2) % 2 else x  # lp_pool takes the sign for part of the number
         function = {1: self.F.lp_pool1d, 2: self.F.lp_pool2d, 3: self.F.lp_pool3d}[len(kernel)]
-        return function(x, float(n("p", 2)), kernel, strides, bool(n("ceil_mode", 0)))
+        size = (kernel[0], strides[0]) if len(kernel) == 1 else (kernel, strides)  # lp_pool1d takes no lists
+        return function(x, float(n("p", 2)), *size, bool(n("ceil_mode", 0)))
 
     def GlobalAveragePool(self, n, x):
         return {3: self.F.adaptive_avg_pool1d, 4: self.F.adaptive_avg_pool2d, 5: self.F.adaptive_avg_pool3d}[x.ndim](x, 1)
@@ -629,8 +648,10 @@ class Translator:
         return self.F.group_norm(x, groups, scale, b, n("epsilon", 1e-5))
 
     def LayerNormalization(self, n, x, scale, b=None):
-        self.only_first(n)
         shape = list(self.shape(x)[n("axis", -1) % x.ndim :])
+        if any(n.outputs[1:]):
+            made = self.torch.native_layer_norm(x, shape, None, None, n("epsilon", 1e-5))
+            return made[0] * scale if b is None else made[0] * scale + b, made[1], made[2]
         if list(self.shape(scale)) == shape and (b is None or list(self.shape(b)) == shape):
             return self.F.layer_norm(x, shape, scale, b, n("epsilon", 1e-5))
         made = self.F.layer_norm(x, shape, None, None, n("epsilon", 1e-5)) * scale
@@ -739,6 +760,23 @@ class Translator:
             flat = flat[:-2]
         value = (self.scalar(n, 2, 0) if n.opset >= 11 else n("value", 0.0)) if mode == "constant" else None
         return self.F.pad(x, flat, {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}[mode], value)
+
+    def CenterCropPad(self, n, x, *_):
+        axes = [a % x.ndim for a in n("axes") or range(x.ndim)]
+        begin, end = [0] * x.ndim, [0] * x.ndim
+        for axis, size in zip(axes, n.ints(1)):
+            more = size - self.shape(x)[axis]
+            if more < 0:
+                x = self.torch.narrow(x, axis, -more // 2, size)
+            else:
+                begin[axis], end[axis] = more // 2, more - more // 2
+        return self.padded(x, begin, end) if any(begin + end) else x
+
+    def ReverseSequence(self, n, x, lengths):
+        time, batch = n("time_axis", 0), n("batch_axis", 1)
+        where = self.torch.arange(self.shape(x)[time]).reshape([-1 if axis == time else 1 for axis in range(x.ndim)])
+        lengths = lengths.reshape([-1 if axis == batch else 1 for axis in range(x.ndim)])
+        return self.torch.gather(x, time, self.torch.where(where < lengths, lengths - 1 - where, where).expand(self.shape(x)))
 
     def Expand(self, n, x, *_):
         return x.expand(np.broadcast_shapes(tuple(self.shape(x)), tuple(n.ints(1))))
@@ -889,24 +927,76 @@ class Translator:
         return self.F.affine_grid(theta, n.ints(1), bool(n("align_corners", 0)))
 
     def Attention(self, n, q, k, v, mask=None, past_k=None, past_v=None, *others):
-        if any("window" in name for name in n.attributes) or n("softcap", 0.0) or any(n.outputs[3:]) or any(o is not None for o in others):
-            raise CannotFeed("scaled_dot_product_attention has no softcap, window, lengths or intermediate outputs")
-        heads = n("q_num_heads")
-        if q.ndim == 3:
+        if any(o is not None for o in others):
+            raise CannotFeed("attention over lengths that are computed is not translated")
+        heads, joined = n("q_num_heads"), q.ndim == 3
+        if joined:
             size, length, _ = self.shape(q)
             q = q.reshape(size, length, heads, -1).transpose(1, 2)
             k, v = (t.reshape(size, self.shape(t)[1], n("kv_num_heads"), -1).transpose(1, 2) for t in (k, v))
         if past_k is not None:
             k, v = self.torch.cat([past_k, k], 2), self.torch.cat([past_v, v], 2)
-        causal = bool(n("is_causal", 0))
-        if causal and (mask is not None or past_k is not None):
-            raise CannotFeed("scaled_dot_product_attention takes either a mask or is_causal, and no past")
-        made = self.F.scaled_dot_product_attention(
-            q, k, v, mask, 0.0, causal, scale=n("scale"), **({"enable_gqa": True} if self.shape(q)[1] != self.shape(k)[1] else {})
-        )
-        if heads and "q_num_heads" in n.attributes:
+        causal, before = bool(n("is_causal", 0)), self.shape(past_k)[2] if past_k is not None else 0
+        windows = [n("left_window_size", -1), n("right_window_size", -1)]
+        written = bool(n("softcap", 0.0)) or any(n.outputs[3:])
+        seen = None
+        if max(windows) >= 0 or (causal and (written or mask is not None or before)):
+            seen = n.constant(lambda: self.seen(self.shape(q)[2], self.shape(k)[2], before, 0 if causal else windows[1], windows[0]))
+            causal = False
+        if mask is not None and self.shape(mask)[-1] < self.shape(k)[2]:
+            raise CannotFeed("masks that are shorter than the keys are not translated")
+        if mask is not None and seen is not None:
+            mask = mask & seen if mask.dtype == self.torch.bool else mask.masked_fill(~seen, -math.inf)
+        elif seen is not None:
+            mask = seen
+        weights = None
+        if written:  # scaled_dot_product_attention has no softcap and does not show its weights
+            made, weights = self.attention(n, q, k, v, mask)
+        else:
+            groups = {"enable_gqa": True} if self.shape(q)[1] != self.shape(k)[1] else {}
+            made = self.F.scaled_dot_product_attention(q, k, v, mask, 0.0, causal, scale=n("scale"), **groups)
+        if joined:
             made = made.transpose(1, 2).reshape(self.shape(made)[0], self.shape(made)[2], -1)
-        return made, k, v
+        return made, k, v, weights
+
+    def seen(self, queries, keys, before, right, left):
+        """Return which keys each query may look at; -1 for no bound."""
+        ahead = self.torch.arange(keys)[None, :] - self.torch.arange(queries)[:, None] - before
+        return (ahead <= (right if right >= 0 else keys)) & (-ahead <= (left if left >= 0 else keys + before))
+
+    def attention(self, n, q, k, v, mask):
+        torch, times = self.torch, self.shape(q)[1] // self.shape(k)[1]
+        if times > 1:
+            k, v = k.repeat_interleave(times, 1), v.repeat_interleave(times, 1)
+        scores = torch.matmul(q, k.transpose(2, 3)) * (n("scale") or self.shape(q)[-1] ** -0.5)
+        cap, mode, shown = n("softcap", 0.0), n("qk_matmul_output_mode", 0), scores
+        if cap:
+            scores = torch.tanh(scores / cap) * cap
+        shown = scores if mode == 1 or cap else shown
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+        probabilities = torch.softmax(scores, -1)
+        return torch.matmul(probabilities, v), (shown, shown, scores, probabilities)[mode]
+
+    def RotaryEmbedding(self, n, x, cos, sin, positions=None):
+        torch, flat = self.torch, x.ndim == 3
+        if flat:
+            size, length, width = self.shape(x)
+            x = x.reshape(size, length, n("num_heads"), width // n("num_heads"))
+        else:
+            x = x.transpose(1, 2)
+        if positions is not None:
+            cos, sin = cos[positions], sin[positions]
+        cos, sin, turned = cos.unsqueeze(2), sin.unsqueeze(2), n("rotary_embedding_dim", 0) or self.shape(x)[-1]
+        part, rest = x[..., :turned], x[..., turned:]
+        if n("interleaved", 0):
+            one, two = part[..., 0::2], part[..., 1::2]
+            made = torch.stack((cos * one - sin * two, sin * one + cos * two), -1).flatten(-2)
+        else:
+            one, two = part[..., : turned // 2], part[..., turned // 2 :]
+            made = torch.cat((cos * one - sin * two, sin * one + cos * two), -1)
+        made = torch.cat((made, rest), -1) if self.shape(rest)[-1] else made
+        return made.flatten(2) if flat else made.transpose(1, 2)
 
     def gates(self, n, order, w, r, b, direction):
         """Return the constants of one direction as torch stacks them."""
@@ -919,8 +1009,10 @@ class Translator:
         return made
 
     def recurrent(self, n, x, w, r, b, sequence, states, order, function, names):
-        if n("clip") or n("layout", 0) or sequence is not None or n("direction", "forward") == "reverse":
-            raise CannotFeed("clip, layout, sequence lengths and the reverse direction alone have no function in PyTorch")
+        if n("clip") or sequence is not None:
+            raise CannotFeed("clip and sequence lengths have no function in PyTorch")
+        if n("layout", 0):  # batches first
+            x, states = x.transpose(0, 1), [None if s is None else s.transpose(0, 1) for s in states]
         given = [a.decode().lower() if isinstance(a, bytes) else a.lower() for a in n("activations") or []]
         count = self.shape(w)[0]
         if given and given != names * count:
@@ -933,8 +1025,13 @@ class Translator:
                 weights.append(n.constant(lambda d=direction, i=index: self.gates(n, order, w, r, b, d)[i].contiguous()))
         shape = (count, self.shape(x)[1], n("hidden_size"))
         states = [self.torch.zeros(shape, dtype=x.dtype) if s is None else s for s in states]
+        backwards = n("direction", "forward") == "reverse"
+        x = self.torch.flip(x, [0]) if backwards else x
         made = function(x, states[0] if len(states) == 1 else states, weights, b is not None, 1, 0.0, False, count == 2, False)
         y = made[0].reshape(self.shape(x)[0], self.shape(x)[1], count, -1).transpose(1, 2) if count == 2 else made[0].unsqueeze(1)
+        y = self.torch.flip(y, [0]) if backwards else y
+        if n("layout", 0):
+            return (y.permute(2, 0, 1, 3), *(m.transpose(0, 1) for m in made[1:]))
         return (y, *made[1:])
 
     def LSTM(self, n, x, w, r, b=None, sequence=None, h=None, c=None, p=None):
@@ -943,9 +1040,27 @@ class Translator:
         return self.recurrent(n, x, w, r, b, sequence, [h, c], [0, 2, 3, 1], self.torch.lstm, ["sigmoid", "tanh", "tanh"])
 
     def GRU(self, n, x, w, r, b=None, sequence=None, h=None):
-        if not n("linear_before_reset", 0):
-            raise CannotFeed("PyTorch's GRU is linear before the reset gate")
-        return self.recurrent(n, x, w, r, b, sequence, [h], [1, 0, 2], self.torch.gru, ["sigmoid", "tanh"])
+        function = self.torch.gru if n("linear_before_reset", 0) else self.gru_in_steps
+        return self.recurrent(n, x, w, r, b, sequence, [h], [1, 0, 2], function, ["sigmoid", "tanh"])
+
+    def gru_in_steps(self, x, h, weights, biased, layers, dropout, training, both, first):
+        """A GRU that resets before it multiplies, which torch.gru does not: step by step."""
+        torch, F, count, each = self.torch, self.F, 2 if both else 1, 4 if biased else 2
+        all_y, all_h = [], []
+        for direction in range(count):
+            w, r, *biases = weights[direction * each : (direction + 1) * each]
+            bw, br = biases or (None, None)
+            size, state, y = self.shape(r)[1], h[direction], []
+            length = self.shape(x)[0]
+            for step in range(length)[:: -1 if direction else 1]:
+                given = F.linear(x[step], w, bw)
+                reset, update = torch.sigmoid(given[:, : 2 * size] + F.linear(state, r[: 2 * size], br if br is None else br[: 2 * size])).chunk(2, 1)
+                new = torch.tanh(given[:, 2 * size :] + F.linear(reset * state, r[2 * size :], br if br is None else br[2 * size :]))
+                state = (1 - update) * new + update * state
+                y.append(state)
+            all_y.append(torch.stack(y[:: -1 if direction else 1]))
+            all_h.append(state)
+        return torch.cat(all_y, -1), torch.stack(all_h)
 
     def RNN(self, n, x, w, r, b=None, sequence=None, h=None):
         kinds = {a.decode().lower() for a in n("activations") or [b"tanh"]}
@@ -957,7 +1072,9 @@ class Translator:
     # ---- losses, signals
 
     def SoftmaxCrossEntropyLoss(self, n, x, target, weight=None):
-        self.only_first(n)
+        if any(n.outputs[1:]):
+            logarithms = self.F.log_softmax(x, 1)
+            return self.NegativeLogLikelihoodLoss(n, logarithms, target, weight), logarithms
         return self.F.cross_entropy(x, target.long(), weight, ignore_index=n("ignore_index", -100), reduction=n("reduction", "mean"))
 
     def NegativeLogLikelihoodLoss(self, n, x, target, weight=None):
@@ -978,15 +1095,59 @@ class Translator:
             made = (self.torch.fft.ifft if n("inverse", 0) else self.torch.fft.fft)(self.torch.view_as_complex(x), length, axis)
         return self.torch.view_as_real(made)
 
+    def STFT(self, n, x, step, window=None, length=None):
+        if self.shape(x)[-1] != 1 and x.ndim == 3:
+            raise CannotFeed("torch.stft of complex signals is not translated")
+        size = int(self.scalar(n, 3)) if n.has(3) else self.shape(window)[0]
+        x = x.squeeze(-1) if x.ndim == 3 else x
+        made = self.torch.stft(x, size, int(self.scalar(n, 1)), window=window, center=False, onesided=bool(n("onesided", 1)), return_complex=True)
+        return self.torch.view_as_real(made.transpose(1, 2))
+
     # ---- quantised graphs
 
     def QuantizeLinear(self, n, x, scale, zero=None):
         return self.quantised(n, x, scale, zero, "quantize", zero.dtype if zero is not None else self.torch.uint8)
 
     def DequantizeLinear(self, n, x, scale, zero=None):
+        if x.dtype == self.torch.int32 and n.is_static(0) and n.is_static(1) and scale.ndim < 2:
+            # a bias, which PyTorch's quantised graphs keep as float32
+            return n.constant(lambda: x.to(scale.dtype) * scale)
         return self.quantised(n, x, scale, zero, "dequantize", x.dtype)
 
-    def quantised(self, n, x, scale, zero, what, dtype):
+    def QLinearMatMul(self, n, a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero):
+        a = self.quantised(n, a, a_scale, a_zero, "dequantize", a.dtype, 1, -2)
+        b = self.quantised(n, b, b_scale, b_zero, "dequantize", b.dtype, 4, -1)
+        return self.quantised(n, self.torch.matmul(a, b), y_scale, y_zero, "quantize", y_zero.dtype, 6)
+
+    def QLinearConv(self, n, x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias=None):
+        x = self.quantised(n, x, x_scale, x_zero, "dequantize", x.dtype, 1)
+        if bias is not None:
+            if not n.is_static(8):
+                raise CannotFeed("a computed bias of integers is not translated")
+            whole = bias
+            bias = n.constant(lambda: whole.float() * (x_scale * w_scale).reshape(-1))
+        w = self.quantised(n, w, w_scale, w_zero, "dequantize", w.dtype, 4, 0)
+        return self.quantised(n, self.Conv(n, x, w, bias), y_scale, y_zero, "quantize", y_zero.dtype, 6)
+
+    def DynamicQuantizeLinear(self, n, x):
+        library, kind = self.torch.ops.quantized_decomposed, self.torch.uint8
+        scale, zero = library.choose_qparams.tensor(x, 0, 255, 1.1920928955078125e-07, kind)
+        return library.quantize_per_tensor.tensor(x, scale, zero, 0, 255, kind), scale.float().reshape(()), zero.to(kind).reshape(())
+
+    def MatMulInteger(self, n, a, b, a_zero=None, b_zero=None):
+        a, b = a.to(self.torch.int32), b.to(self.torch.int32)
+        if a_zero is not None:
+            a = a - (a_zero.unsqueeze(-1) if a_zero.ndim == 1 and math.prod(self.shape(a_zero)) > 1 else a_zero).to(self.torch.int32)
+        return self.torch.matmul(a, b if b_zero is None else b - b_zero.to(self.torch.int32))
+
+    def ConvInteger(self, n, x, w, x_zero=None, w_zero=None):
+        x, w = x.float(), w.float()  # PyTorch convolves no integers
+        if w_zero is not None:
+            w_zero = w_zero.reshape([-1] + [1] * (w.ndim - 1)) if w_zero.ndim == 1 else w_zero
+        x = x if x_zero is None else x - x_zero.float()
+        return self.Conv(n, x, w if w_zero is None else w - w_zero.float()).to(self.torch.int32)
+
+    def quantised(self, n, x, scale, zero, what, dtype, at=1, axis=None):
         kind = str(dtype).rsplit(".", 1)[-1]
         if kind not in _QUANTA or scale.dtype != self.torch.float32 or n("block_size", 0) or n("output_dtype", 0):
             raise CannotFeed("quantisation to %s with these scales has no operator in PyTorch" % kind)
@@ -994,9 +1155,9 @@ class Translator:
             raise CannotFeed("only float32 is quantised")
         library, limits = self.torch.ops.quantized_decomposed, _QUANTA[kind]
         if math.prod(self.shape(scale)) == 1:
-            shift = int(self.scalar(n, 2, 0) or 0)
-            return getattr(library, what + "_per_tensor").default(x, float(self.scalar(n, 1)), shift, *limits, dtype)
-        if not n.is_static(1) or scale.ndim != 1:
+            shift = int(self.scalar(n, at + 1, 0) or 0)
+            return getattr(library, what + "_per_tensor").default(x, float(self.scalar(n, at)), shift, *limits, dtype)
+        if not n.is_static(at) or scale.ndim != 1:
             raise CannotFeed("computed scales and blocks of them have no operator in PyTorch")
         shifts = n.constant(lambda: self.torch.zeros(self.shape(scale), dtype=self.torch.int64) if zero is None else zero.long())
-        return getattr(library, what + "_per_channel").default(x, scale, shifts, n("axis", 1) % x.ndim, *limits, dtype)
+        return getattr(library, what + "_per_channel").default(x, scale, shifts, (n("axis", 1) if axis is None else axis) % x.ndim, *limits, dtype)
