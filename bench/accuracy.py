@@ -1,19 +1,17 @@
 """How often predictions are right. The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
 
-python bench/accuracy.py [--worst 20] [--skip networks|probes|versions ...] [--timeout 300]
+python bench/accuracy.py [--worst 20] [--skip probes|versions]
 (a) probes, leave one out: each measured probe is predicted from the evidence of its operator without any that has equal facts; where that has
     no word, what the target's own documents and tables say, as `check` asks them then.
 (b) versions, leave one out: where the measured neighbours of a version agree, does that version do the same?
-(c) networks: `opcompat check` of the example and bench networks against what the runtimes really do with them.
+Whole networks: bench/networks.py.
 """
 
 import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-from networks import networks
 from rich.console import Console
 from rich.table import Table
 
@@ -49,7 +47,7 @@ def left_out(evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Di
         rest = [e for e in evidence if all(e is not other for other in equal)]
         # blame rests on the evidence that runs alone while there is some
         blame = full if running and not any(e.good or e.fell_back for e in equal) else predict.causes(rest)
-        prediction = predict.predict(equal[0].facts, [replace(e, cause=blame.get(e.probe)) for e in rest], distance)
+        prediction = predict.predict(equal[0].facts, [e._replace(cause=blame.get(e.probe)) for e in rest], distance)
         for e in equal:
             yield e, prediction
 
@@ -141,12 +139,9 @@ def share(part: int, whole: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worst", default=20, type=int, help="how many of the worst wrong predictions to list")
-    parser.add_argument("--skip", nargs="*", default=[], choices=("probes", "versions", "networks"))
-    parser.add_argument("--timeout", default=300, type=float, help="seconds a runtime may take for one network")
+    parser.add_argument("--skip", nargs="*", default=[], choices=("probes", "versions"))
     chosen = parser.parse_args()
     if "probes" not in chosen.skip:
         probes(chosen.worst)
     if "versions" not in chosen.skip:
         versions()
-    if "networks" not in chosen.skip:
-        networks(chosen.timeout)

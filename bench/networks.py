@@ -2,7 +2,7 @@
 
 python bench/networks.py [--timeout 300] [--examples] [TARGET ...]
 Takes the targets whose environments are installed (opcompat env) unless some are named; makes 440 MB of models in the cache folder unless only the
-examples are wanted. The base in use is opcompat's own; $OPCOMPAT_DB overrides it. Part (c) of bench/accuracy.py.
+examples are wanted. The base in use is opcompat's own; $OPCOMPAT_DB overrides it.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def off(outputs: list[Any], reference: list[Any]) -> float:
 
 def networks(timeout: float, paths: list[Path], wanted: list[str]) -> None:
     """Print, for each network and target, what was predicted, whether it really loads and runs, and how far off ort/cpu its outputs are."""
-    table = Table(box=None, pad_edge=False, title="(c) whole networks: predicted and real", title_justify="left")
+    table = Table(box=None, pad_edge=False, title="whole networks: predicted and real", title_justify="left")
     for heading in ("network", "target", "predicted", "works", "back", "breaks", "unknown", "really", "off by", "agree", "stage and message"):
         table.add_column(heading, no_wrap=heading != "stage and message")
     runtimes = measured_targets()

@@ -248,6 +248,7 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
         kin[header.target] = (aliases, requires or header.requires, related, fallback or header.fallback)
         rows.setdefault(header.target, (runtime, device, header.evidence, header.version, "{}", header.about, _source(header), header.date))
     driven = []
+    last_run: dict[str, str] = {}
     for number, (_, run, _) in enumerate(every, 1):
         if run.target not in newest:
             continue  # timed, but never probed
@@ -255,7 +256,8 @@ def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[st
         driver = declared.get(run.target)
         about, others, evidence = (getattr(driver, name, default) for name, default in (("ABOUT", ""), ("ALIASES", ()), ("EVIDENCE", "measured")))
         if run.version == newest[run.target]:
-            rows[run.target] = (runtime, device, evidence, run.version, options_key(run.options), about, evidence, run.started)
+            last_run[run.target] = max(run.started, last_run.get(run.target, ""))  # timings come after all else
+            rows[run.target] = (runtime, device, evidence, run.version, options_key(run.options), about, evidence, last_run[run.target])
             named, requires, related, fallback = kin.get(run.target, ([], None, [], None))
             kin[run.target] = (list(dict.fromkeys([*others, *named])), requires, related, fallback)
         details = (options_key(run.packages), options_key(run.options), options_key(run.host), run.opcompat, run.started, run.source)

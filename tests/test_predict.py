@@ -1,5 +1,11 @@
 """Predictions: exact, blamed, covered, unknown; and claims."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,3 +143,11 @@ def test_what_runs_elsewhere_is_blamed_as_what_fails_is() -> None:
 def test_a_failure_is_set_apart_from_what_runs_at_all() -> None:
     there, failed = Evidence("b", BASE, "pass", "fallback"), made("c", "fail", kernel=2)
     assert causes([there, failed]) == {"b": None, "c": {"kernel": 2}}
+
+
+def test_the_bench_of_accuracy_runs(small_base: Path) -> None:
+    command = [sys.executable, "bench/accuracy.py"]
+    env = {**os.environ, "OPCOMPAT_DB": str(small_base)}
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, env=env, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert re.search(r"demo/npu +\d+ ", done.stdout)

@@ -62,3 +62,8 @@ def test_a_device_names_its_targets_unless_a_runtime_is_called_so(base: Base) ->
     known = base.targets()
     assert {t.split("/")[0] for t in resolve(["qnn"], known)} == {"qnn"}, "not executorch/qnn, nor tflite/qnn"
     assert {t.split("/")[1] for t in resolve(["wasm"], known)} == {"wasm"} and len(resolve(["wasm"], known)) == 3
+
+
+def test_the_last_run_is_the_last_of_probes_and_timings(base: Base) -> None:
+    sql = "SELECT t.target FROM targets t JOIN runs r ON r.target = t.target AND r.version = t.newest GROUP BY 1 HAVING MAX(r.started) <> t.last_run"
+    assert base.db.execute(sql).fetchall() == []
