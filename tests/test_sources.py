@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from opcompat import claims, cli, env, probe, sources
 from opcompat.predict import Claim, judge_claims
 from opcompat.runtimes import all_runtimes
-from opcompat.sources import SourceError, _tables, all_sources, ort_kernels, ort_mobile, ort_web, winml
+from opcompat.sources import SourceError, _tables, all_sources, ort_kernels, ort_mobile, ort_web, tfjs_converter, winml
 from opcompat.sources._condense import Case, condense, matches
 
 FILES = sorted((Path(__file__).parent.parent / "data" / "sources").glob("*.jsonl"))
@@ -133,6 +133,19 @@ def test_a_markdown_table_of_a_mobile_runtime() -> None:
 def test_limits_on_inputs_go_where_they_are_inputs() -> None:
     rows = list(_tables.listed("ReduceMean", lambda s: True, ({"axes.const": True}, "")))
     assert {str(r["when"]["since_version"]): r["limits"] for r in rows} == {"[1, 11, 13]": {}, "18": {"axes.const": True}}
+
+
+def test_an_operation_that_the_converter_does_not_list_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tfjs_converter, "package_folder", lambda *_: tmp_path)
+    environment = env.Environment(Path("python"), {"tensorflowjs": "1.0"})
+    with pytest.raises(SourceError):
+        next(tfjs_converter.Source().rows(environment, print))
+    (tmp_path / "op_list").mkdir()
+    (tmp_path / "op_list" / "a.json").write_text('[{"tfOpName": "Conv2D"}, {"tfOpName": "Abs"}]')
+    (_, head, rows), *_ = tfjs_converter.Source().rows(environment, print)
+    assert head["version"] == "1.0"
+    assert {(r["op_type"], r["runtime_op"]) for r in rows if r["status"] == "supported"} == {("Abs", "Abs"), ("Conv", "Conv2D")}
+    assert all(r["note"] for r in rows if r["status"] == "unsupported")
 
 
 @pytest.mark.parametrize("text", ["", "nothing here", "|Operator|Note|\n|---|---|\n"])
