@@ -17,6 +17,8 @@ from opcompat.runfiles import StoreError, contributed_folder, options_key, read_
 from opcompat.store import SCHEMA_VERSION
 
 DOCUMENTED = ("declared", "reported", "claimed")
+STDERR = 500
+"""Characters of the log that a crash or timeout keeps in the base, the last ones."""
 """Kinds of evidence that are tables and no runs, the strongest first."""
 
 _SCHEMA = """
@@ -236,6 +238,12 @@ def _insert(db: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]])
         db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
 
 
+def _brief(times_ms: Mapping[str, float]) -> str:
+    """Return the times that are the runtime's own, as JSON, in two digits: one sample tells no more."""
+    own = {k: float(f"{v:.2g}") for k, v in sorted(times_ms.items()) if k not in ("start", "compare")}
+    return json.dumps({k: int(v) if v >= 10 else v for k, v in own.items()}, separators=(",", ":"))
+
+
 def _insert_targets(db: sqlite3.Connection, every: list[Any], newest: Mapping[str, str], declared: Mapping[str, Any], claims: Stated) -> None:
     """Fill targets, runs, documents and claims. Measurements and documents of one target meet in its row: the strongest speaks for it."""
     rows: dict[str, tuple[Any, ...]] = {}
@@ -333,8 +341,8 @@ def _insert_results(db: sqlite3.Connection, found: _Found, known: Mapping[str, A
                 cause = blame.get((probe, target)) if current else None
                 group = group_message(r.message)
                 message = messages((r.message if current else group, group, r.error_class))
-                times = json.dumps({k: round(v, 2) for k, v in sorted(r.times_ms.items()) if k not in ("start", "compare")}) if current else None
-                words = r.stderr if r.outcome in ("crash", "timeout") else ""  # the others have a message; run files keep all
+                times = _brief(r.times_ms) if current else None
+                words = r.stderr[-STDERR:] if r.outcome in ("crash", "timeout") else ""  # the others have a message; run files keep all
                 _insert(db, "measurements", [(
                     ids[probe], releases[target, version], run, r.outcome, r.stage, r.placement,
                     None if cause is None else texts((json.dumps(cause, sort_keys=True),)), message, texts((json.dumps(r.units),)),

@@ -177,27 +177,29 @@ def _title(report: Report) -> str:
 def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
     """Print the summary table and one block per distinct problem to the terminal (or a file)."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=file, highlight=False, soft_wrap=False)
+    console = Console(file=file, highlight=False, soft_wrap=False)  # its tables would take a third of the whole command's time
     console.print(Text(_title(report), "bold"))
     for note in report.model.notes:
         console.print(Text(f"note: {note}", "yellow"))
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in _HEADINGS:
-        table.add_column(
-            heading, justify="left" if heading in ("target", "evidence", "first") else "right", no_wrap=True, min_width=min(len(heading), 7)
-        )
     rows = [_summary(target) for target in report.targets]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS[:8], *(r[:8] for r in rows), strict=True)]
     # where the terminal is narrow only the last column gives way: numbers that are not seen would mislead
-    taken = sum(max(len(cell) for cell in column) + 1 for column in zip(_HEADINGS[:8], *(r[:8] for r in rows), strict=True))
+    room = max(console.width - sum(widths) - len(widths), 0)
+
+    def line(cells: Sequence[str], styles: Sequence[str]) -> Text:
+        last = Text(cells[8])
+        last.truncate(room, overflow="ellipsis")
+        padded = [c.ljust(w) if i in (0, 7) else c.rjust(w) for i, (c, w) in enumerate(zip(cells[:8], widths, strict=True))]
+        return Text.assemble(*((f"{c} ", style) for c, style in zip(padded, styles, strict=True)), last)
+
+    lines = [line(_HEADINGS, ["bold"] * 8)]
+    lines[0].stylize("bold")
     for target, cells in zip(report.targets, rows, strict=True):
-        numbers = [Text(c, "dim" if c == "0" else STYLES[v]) for c, v in zip(cells[1:6], _COLUMNS, strict=True)]
-        first = Text(cells[8])
-        first.truncate(max(console.width - taken, 0), overflow="ellipsis")
-        table.add_row(Text(cells[0], STYLES[target.verdict]), *numbers, cells[6], Text(cells[7], "dim"), first)
-    console.print(table)
+        numbers = ["dim" if c == "0" else STYLES[v] for c, v in zip(cells[1:6], _COLUMNS, strict=True)]
+        lines.append(line(cells, [STYLES[target.verdict], *numbers, "", "dim"]))
+    console.print(Text("\n").join(lines), no_wrap=True, overflow="ignore", crop=True)
     left_out = 0
     shown = 0
     for problem in problems(report):
@@ -208,12 +210,13 @@ def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
                 continue
         console.print()
         console.print(Text(f"{problem.sign} {_heading(problem)}", "bold yellow" if problem.doubted else f"bold {STYLES[problem.verdict]}"))
-        block = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
-        block.add_column(style="dim", no_wrap=True)
-        block.add_column(overflow="fold")
-        for label, text in _rows(problem):
-            block.add_row(label, Text(text))
-        console.print(block)
+        block = _rows(problem)
+        width = max(len(label) for label, _ in block)
+        lines = []
+        for label, words in block:
+            wrapped = Text(words).wrap(console, max(console.width - width - 3, 8), overflow="fold")
+            lines += [Text.assemble(((label if not n else "").ljust(width + 3), "dim"), part) for n, part in enumerate(wrapped)]
+        console.print(Text("\n").join(lines), no_wrap=True, overflow="ignore", crop=False)
     if left_out:
         console.print(Text(f"\n? {left_out} more kinds of nodes are unknown: --format markdown or json lists them", "blue"))
 
