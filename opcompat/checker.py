@@ -5,13 +5,13 @@ report.schema.json beside this file is made from them by `python -m opcompat.che
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, get_args
 
 from opcompat.model import Model, Node, of_proto, open_model, uncollected
 from opcompat.outcome import VERDICTS, Stage, Verdict
@@ -77,7 +77,7 @@ class Related:
     source: str
 
 
-@dataclass  # not frozen: that takes four times as long to make, and a report makes nodes times targets of them
+@dataclass  # not frozen: that takes four times as long to make, and there are nodes times targets of them
 class NodeFinding:
     """One node on one target."""
 
@@ -96,43 +96,6 @@ class NodeFinding:
     related: tuple[Related, ...]
 
 
-class Findings(Sequence[NodeFinding]):
-    """The findings of all nodes on one target, each made when it is looked at: most nodes share all but their names.
-
-    rows: (subject, name, path) of each node. shared: what a NodeFinding holds behind name and path, by subject. own: the same by place, for the
-    nodes that share nothing.
-    """
-
-    def __init__(self, rows: Sequence[tuple[int, str, str]], shared: Sequence[tuple[Any, ...]], own: Mapping[int, tuple[Any, ...]]):
-        self._rows, self._shared, self._own = rows, shared, own
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> NodeFinding: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[NodeFinding]: ...
-    def __getitem__(self, place: int | slice) -> NodeFinding | Sequence[NodeFinding]:
-        places = range(len(self._rows))[place]
-        return self._at(places) if isinstance(places, int) else [self._at(i) for i in places]
-
-    def __iter__(self) -> Iterator[NodeFinding]:
-        if self._own:
-            yield from map(self._at, range(len(self._rows)))
-        else:
-            shared = self._shared
-            for number, name, path in self._rows:
-                yield NodeFinding(name, path, *shared[number])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    def _at(self, place: int) -> NodeFinding:
-        number, name, path = self._rows[place]
-        return NodeFinding(name, path, *self._own.get(place, self._shared[number]))
-
-
 @dataclass(frozen=True)
 class TargetReport:
     """One target: counts by verdict, connected pieces that work and that do not, and a finding for every node of the model."""
@@ -147,7 +110,7 @@ class TargetReport:
     """The versions whose evidence was used: the neighbours of one that was not measured, none where it is older than all."""
     counts: dict[str, int]
     partitions: dict[str, int]
-    nodes: Sequence[NodeFinding]
+    nodes: tuple[NodeFinding, ...]
 
 
 @dataclass(frozen=True)
@@ -427,15 +390,13 @@ class Judge:
 class _Plan:
     """What the reports of all targets share.
 
-    rows: (subject, name, path) of every node, one that holds bodies before these. holders: path of the node that holds it, of each. calls: places of
-    the nodes that call a function of the model. feeders: for every node of the main graph, the nodes (by number) it reads from. pieces: what
-    _partitions counted, as many targets agree.
+    rows: (subject, name, path, holder) of every node, bodies before the node that holds them. calls: paths of nodes that call a function of the
+    model. feeders: for every node of the main graph, the nodes (by number) it reads from. pieces: what _partitions counted, as many targets agree.
     """
 
     subjects: list[Subject]
-    rows: list[tuple[int, str, str]]
-    holders: list[str]
-    calls: frozenset[int]
+    rows: list[tuple[int, str, str, str]]
+    calls: frozenset[str]
     feeders: list[list[int]]
     pieces: dict[bytes, dict[str, int]] = field(default_factory=dict)
 
@@ -453,7 +414,7 @@ def _plan(model: Model, base: Base) -> _Plan:
                 inside.update(dict.fromkeys(match.nodes, (match.name, facts)))
     numbers: dict[Any, int] = {}
     subjects: list[Subject] = []
-    rows: list[tuple[int, str, str]] = []
+    rows: list[tuple[int, str, str, str]] = []
     for node in model.nodes:
         facts = signature(node)
         around = inside.get(node)
@@ -462,16 +423,16 @@ def _plan(model: Model, base: Base) -> _Plan:
         if number == len(subjects):
             subjects.append(Subject((node.domain, node.op_type), facts, around))
         subjects[number].nodes.append(node)
-        rows.append((number, str(node.proto.name), node.path))
-    holders = [node.holder for node in model.nodes]
-    held = set(holders)
-    calls = (i for i, n in enumerate(model.nodes) if n.path in held and schema(n.domain, n.op_type, n.scope.opsets.get(n.domain, 1)) is None)
+        rows.append((number, str(node.proto.name), node.path, node.holder))
+    rows.reverse()
+    holders = {holder for *_, holder in rows}
+    calls = (n for n in model.nodes if n.path in holders and schema(n.domain, n.op_type, n.scope.opsets.get(n.domain, 1)) is None)
     made: dict[str, int] = {}
     feeders: list[list[int]] = []
     for index, node in enumerate(model.main.nodes):
         feeders.append([made[i] for i in node.input if i in made])
         made.update(dict.fromkeys(filter(None, node.output), index))
-    return _Plan(subjects, rows, holders, frozenset(calls), feeders)
+    return _Plan(subjects, rows, frozenset(n.path for n in calls), feeders)
 
 
 def _partitions(feeders: Sequence[Sequence[int]], good: Iterable[bool]) -> dict[str, int]:
@@ -573,28 +534,25 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, b
         domain, op_type = subject.operator
         advice = _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else ()
         finished.append((op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited, advice, related))
-    verdicts: list[Verdict] = [finished[number][2] for number, *_ in plan.rows]
-    own: dict[int, tuple[Any, ...]] = {}
-    if plan.calls:
-        inner: dict[str, list[Verdict]] = {}
-        for place in reversed(range(len(plan.rows))):  # bodies come behind the node that holds them
-            number, _, path = plan.rows[place]
-            if place in plan.calls:
-                body = inner[path]
-                verdicts[place] = worst(body)
-                reason = f"a function of the model: its verdict is the worst of its {len(body)} nodes"
-                op_type, domain, *_, pattern, _, _, _ = finished[number]
-                own[place] = (op_type, domain, verdicts[place], "inferred", None, reason, pattern, (), (), ())
-            if plan.holders[place]:
-                inner.setdefault(plan.holders[place], []).append(verdicts[place])
+    inner: dict[str, list[Verdict]] = {}
+    nodes: list[NodeFinding] = []
+    for number, label, path, holder in plan.rows:
+        finding = NodeFinding(label, path, *finished[number])
+        if path in plan.calls:
+            body = inner[path]
+            reason = f"a function of the model: its verdict is the worst of its {len(body)} nodes"
+            finding = NodeFinding(label, path, finding.op_type, finding.domain, worst(body), "inferred", None, reason, finding.pattern, (), (), ())
+        if holder:
+            inner.setdefault(holder, []).append(finding.verdict)
+        nodes.append(finding)
+    nodes.reverse()
+    verdicts = [n.verdict for n in nodes]
     counts = Counter(verdicts)
     tally: dict[str, int] = {v: counts.get(v, 0) for v in VERDICTS}
     good = bytes(v in ("works", "slow") for v in verdicts[: len(plan.feeders)])
     if good not in plan.pieces:
         plan.pieces[good] = _partitions(plan.feeders, map(bool, good))
-    return TargetReport(
-        name, worst(counts), _kind(about.evidence), asked.version, asked.versions, tally, plan.pieces[good], Findings(plan.rows, finished, own)
-    )
+    return TargetReport(name, worst(counts), _kind(about.evidence), asked.version, asked.versions, tally, plan.pieces[good], tuple(nodes))
 
 
 def schema_text() -> str:

@@ -258,12 +258,3 @@ def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Pat
         assert [w.proof for w in found.workarounds] == (
             [f"{len(proofs)} of {len(proofs)} probes that break and are like it pass once rewritten on demo/npu"] if name == "good" else []
         )
-
-
-def test_findings_are_a_sequence(small_base: Path) -> None:
-    nodes = opcompat.check(conv_model(), ["demo/npu"], Base(small_base)).targets[0].nodes
-    listed = list(nodes)
-    assert len(nodes) == len(listed) and nodes[0] == listed[0] and nodes[-1] == listed[-1] and list(nodes[:1]) == listed[:1]
-    assert nodes == listed and nodes != listed[:-1]
-    with pytest.raises(IndexError):
-        nodes[len(nodes)]
