@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,11 +75,9 @@ def problems(report: Report) -> list[Problem]:
 
 def first_offenders(target: TargetReport) -> str:
     """Name the operators that break (or else fall back, or are unknown), by how many nodes they have, most first."""
+    found = Counter((node.verdict, node.op_type) for node in target.nodes)
     for verdict in ("breaks", "falls_back", "slow", "unknown"):
-        counts: dict[str, int] = {}
-        for node in target.nodes:
-            if node.verdict == verdict:
-                counts[node.op_type] = counts.get(node.op_type, 0) + 1
+        counts = {op_type: count for (kind, op_type), count in found.items() if kind == verdict}
         if counts:
             ranked = sorted(counts, key=lambda op: (-counts[op], op))
             more = f" +{len(ranked) - 4}" if len(ranked) > 4 else ""

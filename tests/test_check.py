@@ -1,5 +1,6 @@
 """Checking whole models against a small base: verdicts, formats, exit codes, sentences."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -258,3 +259,8 @@ def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Pat
         assert [w.proof for w in found.workarounds] == (
             [f"{len(proofs)} of {len(proofs)} probes that break and are like it pass once rewritten on demo/npu"] if name == "good" else []
         )
+
+
+def test_the_report_is_dataclasses_all_the_way(small_base: Path) -> None:
+    found = opcompat.check(conv_model(), ["demo/npu"], Base(small_base))
+    assert json.loads(json.dumps(dataclasses.asdict(found))) == json.loads(report.to_json(found))
