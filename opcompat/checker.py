@@ -5,7 +5,7 @@ report.schema.json beside this file is made from them by `python -m opcompat.che
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -16,14 +16,18 @@ from typing import Any, Literal, get_args
 from opcompat.model import Model, Node, of_proto, open_model, uncollected
 from opcompat.outcome import VERDICTS, Stage, Verdict
 from opcompat.patterns import Match, matches, templates
-from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, difference, differing, judge_claims, predict, slowdown, speaking
+from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, coverage, difference, differing, judge_claims, predict, slowdown, speaking
 from opcompat.runfiles import database_path
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Document, Operator, Target
 from opcompat.workarounds import all_workarounds, facts_of, meant_for, proof
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+MAX_JUDGED = 100_000
+"""Subjects times targets: 8 seconds where all are of the operator with the most probes."""
+TARGETS_A_SUBJECT = 10
+"""What a subject costs beside being judged, in targets."""
 SEVERITY: tuple[Verdict, ...] = ("works", "slow", "falls_back", "unknown", "breaks")
 """From best to worst: a target's verdict is the worst of its nodes'."""
 
@@ -77,12 +81,10 @@ class Related:
     source: str
 
 
-@dataclass  # not frozen: that takes four times as long to make, and there are nodes times targets of them
-class NodeFinding:
-    """One node on one target."""
+@dataclass(frozen=True)
+class Finding:
+    """What becomes of nodes on one target: those whose operator, facts and pattern are the same share it."""
 
-    name: str
-    path: str
     op_type: str
     domain: str
     verdict: Verdict
@@ -94,23 +96,29 @@ class NodeFinding:
     evidence: tuple[Cited, ...]
     workarounds: tuple[Advice, ...]
     related: tuple[Related, ...]
+    nodes: tuple[str, ...]
+    """Their paths, in the model's order: a path is the node's name, made unique, behind those of the nodes whose bodies it is in."""
 
 
 @dataclass(frozen=True)
 class TargetReport:
-    """One target: counts by verdict, connected pieces that work and that do not, and a finding for every node of the model."""
+    """One target: counts of nodes by verdict, connected pieces that work and that do not, and the findings, which name every node once."""
 
     target: str
     """As asked for: with @version where one was."""
     verdict: Verdict
     evidence: Kind
-    """The strongest there is; of operators that it knows nothing of a weaker one may tell, as `NodeFinding.evidence` says."""
+    """The strongest there is; of operators that it knows nothing of a weaker one may tell, as `Finding.evidence` says."""
     version: str
     answered_from: tuple[str, ...]
     """The versions whose evidence was used: the neighbours of one that was not measured, none where it is older than all."""
     counts: dict[str, int]
     partitions: dict[str, int]
-    nodes: tuple[NodeFinding, ...]
+    findings: tuple[Finding, ...]
+
+    def by_node(self) -> dict[str, Finding]:
+        """Return path -> finding of every node."""
+        return {path: finding for finding in self.findings for path in finding.nodes}
 
 
 @dataclass(frozen=True)
@@ -223,14 +231,20 @@ def answering(name: str, known: Mapping[str, Target], versions: Mapping[str, Seq
 # ---- verdicts --------------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False)
 class Subject:
-    """What nodes share that are judged as one: operator and facts, and the pattern around them."""
+    """What nodes share that are judged as one: operator and facts, the pattern around them, and what is in the function that they call."""
 
     operator: Operator
     facts: Facts
     pattern: tuple[str, Facts] | None = None
+    body: Sequence[int] = ()
+    """The subject (by number) of every node in the function of the model that they call."""
     nodes: list[Node] = field(default_factory=list)
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(n.path for n in self.nodes)
 
     @cached_property
     def advised(self) -> dict[str, Fact]:
@@ -273,8 +287,16 @@ class Judge:
         self.evidence = base.evidence(ops, sorted(wanted))
         self.claims = base.claims(ops, self._documents(wanted))
         self.timed = base.timed(ops, sorted(wanted))
-        self.distances: dict[tuple[int, int], Difference] = {}
+        self.distances: dict[tuple[int, int], Difference] = {}  # of the subject that is being judged
+        self.covered: dict[tuple[str, Operator], Callable[[str, Fact | None], bool]] = {}
         self.kept: dict[tuple[int, str], _Judged] = {}
+
+    def everywhere(self, subject: Subject) -> None:
+        """Judge a subject on every target that the report asks for, so that how far it is from each probe is found out once and then forgotten."""
+        for name, asked in self.asked.items():
+            for target in (name, *(r for r in self.known[asked.target].related if r in self.known)):
+                self(subject, target)
+        self.distances.clear()
 
     def _documents(self, wanted: Iterable[str]) -> set[int]:
         """Return the documents that may be asked: of these targets, of those that were asked for, and of what stands before or behind them."""
@@ -290,6 +312,11 @@ class Judge:
         if key not in self.distances:
             self.distances[key] = difference(a, b)
         return self.distances[key]
+
+    def _coverage(self, key: tuple[str, Operator]) -> Callable[[str, Fact | None], bool]:
+        if key not in self.covered:
+            self.covered[key] = coverage(self.evidence.get(key, []))
+        return self.covered[key]
 
     def __call__(self, subject: Subject, target: str) -> _Judged:
         key = (id(subject), target)
@@ -342,7 +369,7 @@ class Judge:
         return replace(measured, prediction=replace(measured.prediction, reason=reason), claim=written.claim, document=document)
 
     def _measured(self, operator: Operator, facts: Facts, asked: Asked) -> _Judged:
-        found = [predict(facts, self.evidence.get((source, operator), []), self._distance) for source in asked.sources]
+        found = [predict(facts, self.evidence.get(key, []), self._distance, self._coverage(key)) for s in asked.sources if (key := (s, operator))]
         last = found[-1] if found else Prediction("unknown", "none", asked.note or "nothing speaks of it")
         if len({f.verdict for f in found}) > 1:
             told = ", ".join(f"{_SAID[f.verdict]} in {version}" for f, version in zip(found, asked.versions, strict=True))
@@ -390,19 +417,20 @@ class Judge:
 class _Plan:
     """What the reports of all targets share.
 
-    rows: (subject, name, path, holder) of every node, bodies before the node that holds them. calls: paths of nodes that call a function of the
-    model. feeders: for every node of the main graph, the nodes (by number) it reads from. pieces: what _partitions counted, as many targets agree.
+    subjects: what is called before who calls it. order: their numbers as their first nodes come in the model. main: the subject (by number) of
+    every node of the main graph. feeders: the nodes (by number) that each of these reads from. pieces: what _partitions counted, by which subjects
+    the target takes, as many targets agree.
     """
 
     subjects: list[Subject]
-    rows: list[tuple[int, str, str, str]]
-    calls: frozenset[str]
+    order: list[int]
+    main: list[int]
     feeders: list[list[int]]
     pieces: dict[bytes, dict[str, int]] = field(default_factory=dict)
 
 
 def _plan(model: Model, base: Base) -> _Plan:
-    """Group the model's nodes by operator, facts and the pattern they are part of."""
+    """Group the model's nodes by operator, facts, the pattern they are part of and, if they call a function of the model, by what is in it."""
     inside: dict[Node, tuple[str, Facts]] = {}
     operators = frozenset(n.op_type for n in model.nodes)
     scopes = list({id(n.scope): n.scope for n in model.nodes}.values())
@@ -414,25 +442,30 @@ def _plan(model: Model, base: Base) -> _Plan:
                 inside.update(dict.fromkeys(match.nodes, (match.name, facts)))
     numbers: dict[Any, int] = {}
     subjects: list[Subject] = []
-    rows: list[tuple[int, str, str, str]] = []
-    for node in model.nodes:
-        facts = signature(node)
-        around = inside.get(node)
-        key = (node.domain, node.op_type, frozenset(facts.items()), around and (around[0], frozenset(around[1].items())))
+    chosen: list[int] = []
+    held: dict[str, list[int]] = {}
+    for node in reversed(model.nodes):  # bodies before the node that holds them
+        facts, around, body = signature(node), inside.get(node), held.get(node.path, [])
+        if body and schema(node.domain, node.op_type, node.scope.opsets.get(node.domain, 1)) is not None:
+            body = []  # If, Loop and Scan are judged by themselves
+        calls = (len(body), frozenset(body)) if body else None
+        key = (node.domain, node.op_type, frozenset(facts.items()), around and (around[0], frozenset(around[1].items())), calls)
         number = numbers.setdefault(key, len(subjects))
         if number == len(subjects):
-            subjects.append(Subject((node.domain, node.op_type), facts, around))
+            subjects.append(Subject((node.domain, node.op_type), facts, around, body))
         subjects[number].nodes.append(node)
-        rows.append((number, str(node.proto.name), node.path, node.holder))
-    rows.reverse()
-    holders = {holder for *_, holder in rows}
-    calls = (n for n in model.nodes if n.path in holders and schema(n.domain, n.op_type, n.scope.opsets.get(n.domain, 1)) is None)
+        chosen.append(number)
+        if node.holder:
+            held.setdefault(node.holder, []).append(number)
+    for subject in subjects:
+        subject.nodes.reverse()
     made: dict[str, int] = {}
     feeders: list[list[int]] = []
     for index, node in enumerate(model.main.nodes):
         feeders.append([made[i] for i in node.input if i in made])
         made.update(dict.fromkeys(filter(None, node.output), index))
-    return _Plan(subjects, rows, frozenset(n.path for n in calls), feeders)
+    chosen.reverse()
+    return _Plan(subjects, list(dict.fromkeys(chosen)), chosen[: len(feeders)], feeders)
 
 
 def _partitions(feeders: Sequence[Sequence[int]], good: Iterable[bool]) -> dict[str, int]:
@@ -441,10 +474,13 @@ def _partitions(feeders: Sequence[Sequence[int]], good: Iterable[bool]) -> dict[
     kinds: list[bool] = []
     newest = {True: -1, False: -1}
     for taken, before in zip(good, feeders, strict=True):
+        last = -1  # of the pieces that feed it; by hand, because max takes twice as long and this runs for every node and most targets
+        for index in before:
+            if pieces[index] > last:
+                last = pieces[index]
         # a node joins a piece of its own kind unless a piece made later already feeds it
-        last = max([pieces[i] for i in before], default=-1)
         piece = last if last >= 0 and kinds[last] == taken else newest[taken]
-        if piece < max(last, 0):
+        if piece < 0 or piece < last:
             kinds.append(taken)
             piece = newest[taken] = len(kinds) - 1
         pieces.append(piece)
@@ -499,7 +535,10 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
         chosen = resolve(targets, known)
         plan = _plan(model, opened)
         measured = opened.versions()
+        _bounded(model.name, len(plan.subjects), len(chosen))
         judge = Judge(opened, known, plan.subjects, {name: answering(name, known, measured) for name in chosen})
+        for subject in plan.subjects:
+            judge.everywhere(subject)
         reports = tuple(_target(known, name, plan, judge, opened) for name in chosen)
     operators = Counter(f"{n.domain}:{n.op_type}" if n.domain else n.op_type for n in model.nodes)
     about = ModelInfo(
@@ -509,14 +548,28 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
     return Report(SCHEMA_VERSION, about, reports)
 
 
+def _bounded(model: str, subjects: int, targets: int) -> None:
+    """Raise CheckError where there is more to judge than a few seconds suffice for: networks have a few hundred kinds of nodes at most."""
+    if subjects * (targets + TARGETS_A_SUBJECT) > MAX_JUDGED:
+        many = f"{model} has {subjects:,} nodes that differ in operator or facts: too many to check"
+        few = MAX_JUDGED // subjects - TARGETS_A_SUBJECT
+        raise CheckError(f"{many} on {targets} targets at once, name at most {few} with --target" if few > 0 else many)
+
+
 def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, base: Base) -> TargetReport:
     asked = judge.asked[name]
     about = known[asked.target]
     judged = [judge(s, name) for s in plan.subjects]
     details = base.details({(j.prediction.probe, j.target) for j in judged if j.prediction.probe})
-    finished: list[tuple[Any, ...]] = []  # what a NodeFinding holds after name and path, by subject
+    findings: list[Finding] = []
     for subject, one in zip(plan.subjects, judged, strict=True):
         found = one.prediction
+        domain, op_type = subject.operator
+        if subject.body:
+            inner = worst(findings[number].verdict for number in subject.body)
+            reason = f"a function of the model: its verdict is the worst of its {len(subject.body)} nodes"
+            findings.append(Finding(op_type, domain, inner, "inferred", None, reason, one.pattern, (), (), (), subject.paths))
+            continue
         cited: tuple[Cited, ...] = ()
         stage = _stage_of(one, about)
         if found.probe and (detail := details.get((found.probe, one.target))) is not None:
@@ -531,28 +584,17 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, b
         kin = ((r, judge(subject, r).prediction) for r in about.related if r in known)
         related = tuple(Related(r, p.verdict, p.confidence, p.reason, p.probe) for r, p in kin)
         needs_help = found.verdict not in ("works", "slow", "unknown")
-        domain, op_type = subject.operator
         advice = _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else ()
-        finished.append((op_type, domain, found.verdict, found.confidence, stage, found.reason, one.pattern, cited, advice, related))
-    inner: dict[str, list[Verdict]] = {}
-    nodes: list[NodeFinding] = []
-    for number, label, path, holder in plan.rows:
-        finding = NodeFinding(label, path, *finished[number])
-        if path in plan.calls:
-            body = inner[path]
-            reason = f"a function of the model: its verdict is the worst of its {len(body)} nodes"
-            finding = NodeFinding(label, path, finding.op_type, finding.domain, worst(body), "inferred", None, reason, finding.pattern, (), (), ())
-        if holder:
-            inner.setdefault(holder, []).append(finding.verdict)
-        nodes.append(finding)
-    nodes.reverse()
-    verdicts = [n.verdict for n in nodes]
-    counts = Counter(verdicts)
-    tally: dict[str, int] = {v: counts.get(v, 0) for v in VERDICTS}
-    good = bytes(v in ("works", "slow") for v in verdicts[: len(plan.feeders)])
+        because = (found.confidence, stage, found.reason, one.pattern)
+        findings.append(Finding(op_type, domain, found.verdict, *because, cited, advice, related, subject.paths))
+    counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+    for finding in findings:
+        counts[finding.verdict] += len(finding.nodes)
+    good = bytes(f.verdict in ("works", "slow") for f in findings)
     if good not in plan.pieces:
-        plan.pieces[good] = _partitions(plan.feeders, map(bool, good))
-    return TargetReport(name, worst(counts), _kind(about.evidence), asked.version, asked.versions, tally, plan.pieces[good], tuple(nodes))
+        plan.pieces[good] = _partitions(plan.feeders, (bool(good[number]) for number in plan.main))
+    verdict, ordered = worst(f.verdict for f in findings), tuple(findings[number] for number in plan.order)
+    return TargetReport(name, verdict, _kind(about.evidence), asked.version, asked.versions, counts, plan.pieces[good], ordered)
 
 
 def schema_text() -> str:

@@ -73,7 +73,7 @@ def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None
         fail(f"--fail-on {wrong[0]!r} is no verdict: choose from {', '.join(VERDICTS)}")
     writers: dict[str, Callable[[Any], Iterable[str]]] = {
         "json": report.json_pieces, "markdown": lambda r: [report.to_markdown(r)], "html": lambda r: [report.to_html(r)],
-        "sarif": lambda r: [report.to_sarif(r, model.as_posix())],
+        "sarif": lambda r: report.sarif_pieces(r, model.as_posix()),
     }  # fmt: skip
     if style not in ("text", *writers):
         fail(f"--format {style!r} is unknown: choose text, {', '.join(writers)}")
@@ -82,11 +82,10 @@ def check(model: Path, targets: tuple[str, ...], style: str, explain: str | None
     if explain is not None:
         from opcompat.signature import signature
 
-        about = report.explain(found, explain)
-        if not about:
-            fail(f"{model} has no node called {explain!r}: names and paths are in --format json")
-        node = next(n for n in opened.nodes if n.path == about[0][1].path)
-        report.print_explained(about, signature(node))
+        node = next((n for n in opened.nodes if explain in (n.path, n.proto.name)), None)
+        if node is None:
+            fail(f"{model} has no node called {explain!r}: paths are in --format json")
+        report.print_explained(node.path, [(t.target, t.by_node()[node.path]) for t in found.targets], signature(node))
     elif style == "text":
         report.print_text(found)
     else:

@@ -7,9 +7,9 @@ from typing import Any
 import onnx
 
 from opcompat import env
-from opcompat.checker import NodeFinding, Report, check
+from opcompat.checker import Finding, Report, check
 from opcompat.compare import Judgement, is_quantised, judge
-from opcompat.model import DTYPES, read
+from opcompat.model import DTYPES, of_proto, read
 from opcompat.oracle import ORACLES
 from opcompat.probe import Array, Probe, data
 from opcompat.runfiles import database_path, replacing
@@ -24,13 +24,14 @@ class FixError(Exception):
     """The model was not repaired; the text is one sentence for the user."""
 
 
-def _broken(report: Report) -> dict[str, NodeFinding]:
+def _broken(report: Report) -> dict[str, Finding]:
     """Return path -> finding of main-graph nodes that break somewhere and have an executable workaround."""
-    found: dict[str, NodeFinding] = {}
+    found: dict[str, Finding] = {}
     for target in report.targets:
-        for node in target.nodes:
-            if node.verdict in ("breaks", "falls_back") and any(w.executable for w in node.workarounds):
-                found.setdefault(node.path, node)
+        for f in target.findings:
+            if f.verdict in ("breaks", "falls_back") and any(w.executable for w in f.workarounds):
+                for path in f.nodes:
+                    found.setdefault(path, f)
     return found
 
 
@@ -57,7 +58,7 @@ def rewrite(proto: onnx.ModelProto, report: Report, harm: Mapping[str, str] | No
     """
     by_name = {w.name: w for w in all_workarounds()}
     broken = _broken(report)
-    paths = [n.path for n in report.targets[0].nodes[: report.model.main_graph_nodes]]
+    paths = [n.path for n in of_proto(proto, report.model.name, report.model.sha256, infer=False).main.nodes]
     done, refused = [], []
     for index in range(len(paths) - 1, -1, -1):  # from the end: indexes of earlier nodes stay what they were
         finding = broken.get(paths[index])

@@ -8,6 +8,7 @@ bench/accuracy.py measures how often this is right.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from opcompat.outcome import Outcome, Placement, Verdict
@@ -149,8 +150,16 @@ def differing(names: Iterable[str], facts: Facts, other: Facts) -> dict[str, tup
     return {n: (facts.get(n), other.get(n)) for n in sorted(names)}
 
 
-def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Facts, Facts], Difference] = difference) -> Prediction:
-    """Return the verdict for a node with these facts, from the evidence of its operator on one target."""
+def predict(
+    facts: Facts,
+    evidence: Sequence[Evidence],
+    distance: Callable[[Facts, Facts], Difference] = difference,
+    covered: Callable[[str, Fact | None], bool] | None = None,
+) -> Prediction:
+    """Return the verdict for a node with these facts, from the evidence of its operator on one target.
+
+    distance, covered: `difference` and `coverage(evidence)`, or what remembers their answers.
+    """
     usable = [e for e in evidence if e.outcome == "pass" or e.bad]
     if not usable:
         return Prediction("unknown", "none", "no probe of this operator ran here")
@@ -164,12 +173,12 @@ def predict(facts: Facts, evidence: Sequence[Evidence], distance: Callable[[Fact
         said = ("fails", "passes") if chosen.bad else ("runs elsewhere", "runs on the device itself")
         why = f"{say(chosen.cause)} {said[0]} here" if chosen.cause else f"none of {len(usable)} variants of it {said[1]} here"
         return Prediction("breaks" if chosen.bad else "falls_back", "inferred", why, chosen.probe, differing(gap, facts, chosen.facts))
-    passing = sorted(((len(d), e.probe, d, e) for d, e in gaps if e.good), key=lambda p: p[:2])
-    if not passing:
+    size, _, gap, nearest = min(((len(d), e.probe, d, e) for d, e in gaps if e.good), key=lambda p: p[:2], default=(0, "", frozenset(), None))
+    if nearest is None:
         return Prediction("unknown", "conflicting", f"the {len(usable)} probes that ran here fail or fall back for reasons this node may not share")
-    size, _, gap, nearest = passing[0]
     reference = differing(gap, facts, nearest.facts)
-    if (open_facts := [n for n in sorted(gap) if not _covered(n, facts.get(n), passing)]) or size > MAX_DIFFERENCE:
+    covered = covered or coverage(evidence)
+    if (open_facts := [n for n in sorted(gap) if not covered(n, facts.get(n))]) or size > MAX_DIFFERENCE:
         untried = {n: facts.get(n, "absent") for n in open_facts} or {n: facts.get(n, "absent") for n in sorted(gap)}
         return Prediction("unknown", "none", f"no passing probe has {say(untried)}", nearest.probe, reference)
     doubt = min((len(d) for d, e in gaps if e.cause is None and not e.good), default=size + 1)
@@ -189,13 +198,21 @@ def _exact(exact: Sequence[Evidence]) -> Prediction:
     return Prediction(verdict, "exact", "measured on a probe with the same facts", chosen.probe)
 
 
-def _covered(name: str, value: Fact | None, passing: Sequence[tuple[int, str, Difference, Evidence]]) -> bool:
-    """Say whether passing probes show this value of a fact, or numbers on both sides of it."""
-    seen = [e.facts.get(name) for _, _, _, e in passing]
-    if value in seen and not (isinstance(value, bool) ^ any(isinstance(s, bool) for s in seen if s == value)):
-        return True
-    numbers = [s for s in seen if isinstance(s, int) and not isinstance(s, bool)]
-    return isinstance(value, int) and not isinstance(value, bool) and bool(numbers) and min(numbers) <= value <= max(numbers)
+def coverage(evidence: Sequence[Evidence]) -> Callable[[str, Fact | None], bool]:
+    """Return what says whether passing probes show a value of a fact, or numbers on both sides of it; it remembers what it looked up."""
+    passing = [e.facts for e in evidence if e.good]
+
+    @lru_cache(None)
+    def shown(name: str) -> tuple[frozenset[tuple[bool, Fact | None]], range]:
+        values = frozenset((isinstance(facts.get(name), bool), facts.get(name)) for facts in passing)  # True equals 1, but is another fact
+        numbers = [v for boolean, v in values if isinstance(v, int) and not boolean]
+        return values, range(min(numbers, default=0), max(numbers, default=-1) + 1)
+
+    def covered(name: str, value: Fact | None) -> bool:
+        values, numbers = shown(name)
+        return (isinstance(value, bool), value) in values or (isinstance(value, int) and not isinstance(value, bool) and value in numbers)
+
+    return covered
 
 
 # ---- speed ---------------------------------------------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
-from opcompat.checker import SEVERITY, Advice, Cited, NodeFinding, Report, TargetReport
+from opcompat.checker import SEVERITY, Advice, Cited, Finding, Report, TargetReport
 from opcompat.outcome import Verdict
 
 SIGNS: dict[Verdict, str] = {"works": "✓", "slow": "~", "falls_back": "↷", "unknown": "?", "breaks": "✗"}
@@ -25,9 +26,10 @@ SHOWN_NODES = 6
 class Problem:
     """One distinct problem: nodes with the same verdict for the same reason, on one or several targets; `finding` is the first of them."""
 
-    finding: NodeFinding
+    finding: Finding
     targets: list[str]
-    paths: dict[str, None]
+    groups: dict[tuple[str, ...], None]
+    """Paths of the nodes of each finding, which are the same on all targets."""
     operators: list[str]
     workarounds: dict[str, Advice]
     doubted: bool = False
@@ -38,44 +40,50 @@ class Problem:
         return self.finding.verdict
 
     @property
+    def nodes(self) -> int:
+        return sum(map(len, self.groups))
+
+    @property
     def sign(self) -> str:
         return "!" if self.doubted else SIGNS[self.verdict]
 
 
-def operator_of(node: NodeFinding) -> str:
+def operator_of(finding: Finding) -> str:
     """Name a finding's operator, with its domain and the pattern that decided, if any."""
-    return (f"{node.domain}:" if node.domain else "") + node.op_type + (f" in {node.pattern}" if node.pattern else "")
+    return (f"{finding.domain}:" if finding.domain else "") + finding.op_type + (f" in {finding.pattern}" if finding.pattern else "")
 
 
 def problems(report: Report) -> list[Problem]:
     """Return the distinct problems, the worst and most frequent first."""
     single: dict[Any, Problem] = {}
     for target in report.targets:
-        for node in target.nodes:
-            doubted = node.verdict == "works" and any(r.verdict == "breaks" for r in node.related)
-            if node.verdict == "works" and not doubted:
+        for f in target.findings:
+            doubted = f.verdict == "works" and any(r.verdict == "breaks" for r in f.related)
+            if f.verdict == "works" and not doubted:
                 continue
-            operator = operator_of(node)
-            problem = single.setdefault((operator, node.verdict, node.stage, node.reason), Problem(node, [], {}, [operator], {}, doubted))
-            problem.workarounds.update({w.name: w for w in node.workarounds})
+            operator = operator_of(f)
+            problem = single.setdefault((operator, f.verdict, f.stage, f.reason), Problem(f, [], {}, [operator], {}, doubted))
+            problem.workarounds.update({w.name: w for w in f.workarounds})
             if target.target not in problem.targets:
                 problem.targets.append(target.target)
-            problem.paths[node.path] = None
+            problem.groups[f.nodes] = None
     merged: dict[Any, Problem] = {}
     for problem in single.values():  # the same reason on the same targets is one problem, whatever the operator
         f = problem.finding
         first = merged.setdefault((f.verdict, f.stage, f.reason, tuple(problem.targets)), problem)
         if first is not problem:
-            first.paths |= problem.paths
+            first.groups |= problem.groups
             first.operators += problem.operators
             first.workarounds.update(problem.workarounds)
     order = {v: i for i, v in enumerate(("breaks", "falls_back", "slow", "works", "unknown"))}
-    return sorted(merged.values(), key=lambda p: (order[p.verdict], -len(p.targets) * len(p.paths), p.operators[0]))
+    return sorted(merged.values(), key=lambda p: (order[p.verdict], -len(p.targets) * p.nodes, p.operators[0]))
 
 
 def first_offenders(target: TargetReport) -> str:
     """Name the operators that break (or else fall back, or are unknown), by how many nodes they have, most first."""
-    found = Counter((node.verdict, node.op_type) for node in target.nodes)
+    found: Counter[tuple[Verdict, str]] = Counter()
+    for f in target.findings:
+        found[f.verdict, f.op_type] += len(f.nodes)
     for verdict in ("breaks", "falls_back", "slow", "unknown"):
         counts = {op_type: count for (kind, op_type), count in found.items() if kind == verdict}
         if counts:
@@ -102,7 +110,7 @@ def _value(value: Any) -> str:
     return "absent" if value is None else str(value)
 
 
-def _kin(finding: NodeFinding) -> list[str]:
+def _kin(finding: Finding) -> list[str]:
     """Related evidence, targets that say the same on one line; those that know nothing say nothing."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for r in (r for r in finding.related if r.verdict != "unknown"):
@@ -113,9 +121,9 @@ def _kin(finding: NodeFinding) -> list[str]:
 def _rows(problem: Problem) -> list[tuple[str, str]]:
     """The labelled lines of one problem."""
     f = problem.finding
-    more = f" and {len(problem.paths) - SHOWN_NODES} more" if len(problem.paths) > SHOWN_NODES else ""
+    more = f" and {problem.nodes - SHOWN_NODES} more" if problem.nodes > SHOWN_NODES else ""
     rows = [
-        ("nodes", ", ".join(list(problem.paths)[:SHOWN_NODES]) + more),
+        ("nodes", ", ".join(islice(chain.from_iterable(problem.groups), SHOWN_NODES)) + more),
         ("why", f"{f.reason} ({f.confidence})" if f.confidence != "none" else f.reason),
     ]
     if f.stage:
@@ -139,7 +147,7 @@ def _visible(text: str) -> str:
 
 
 def _heading(problem: Problem) -> str:
-    count = f" ({len(problem.paths)} nodes)" if len(problem.paths) > 1 else ""
+    count = f" ({problem.nodes} nodes)" if problem.nodes > 1 else ""
     several = len(problem.operators) > 1
     more = f" and {len(problem.operators) - SHOWN_NODES} more operators" if len(problem.operators) > SHOWN_NODES else ""
     verb = ("are said to work" if several else "is said to work") if problem.doubted else _VERBS[problem.verdict][several]
@@ -220,23 +228,17 @@ def print_text(report: Report, file: Any = None, unknowns: int = 8) -> None:
         console.print(Text(f"\n? {left_out} more kinds of nodes are unknown: --format markdown or json lists them", "blue"))
 
 
-def explain(report: Report, wanted: str) -> list[tuple[str, NodeFinding]]:
-    """Return (target, finding) of the nodes whose name or path is `wanted`."""
-    return [(t.target, n) for t in report.targets for n in t.nodes if wanted in (n.path, n.name)]
-
-
-def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, Any]) -> None:
-    """Print everything known of one node."""
+def print_explained(path: str, found: Sequence[tuple[str, Finding]], facts: dict[str, Any]) -> None:
+    """Print everything known of one node: (target, finding) of every target."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
-    finding = found[0][1]
-    console.print(Text(_visible(f"{finding.path}: {finding.op_type}"), "bold"))
+    console.print(Text(_visible(f"{path}: {found[0][1].op_type}"), "bold"))
     console.print(Text(_visible("facts: " + ", ".join(f"{k} = {v}" for k, v in facts.items())), "dim"))
-    for target, node in found:
-        console.print(Text(f"{SIGNS[node.verdict]} {target}: {WORDS[node.verdict]}", STYLES[node.verdict]))
-        for label, text in _rows(Problem(node, [target], {node.path: None}, [operator_of(node)], {w.name: w for w in node.workarounds}))[1:]:
+    for target, f in found:
+        console.print(Text(f"{SIGNS[f.verdict]} {target}: {WORDS[f.verdict]}", STYLES[f.verdict]))
+        for label, text in _rows(Problem(f, [target], {(path,): None}, [operator_of(f)], {w.name: w for w in f.workarounds}))[1:]:
             console.print(Text(f"    {label:9}{text}"))
 
 
@@ -244,23 +246,11 @@ def print_explained(found: Sequence[tuple[str, NodeFinding]], facts: dict[str, A
 
 
 def json_pieces(report: Report) -> Iterator[str]:
-    """Yield the report as JSON, piece by piece: for 100,000 nodes on 20 targets it is over a gigabyte. What findings share is encoded once."""
-
-    def encode(value: Any) -> str:
-        return json.dumps(value, default=vars, ensure_ascii=False)
-
-    kept: dict[tuple[int, ...], str] = {}
-    head = encode(replace(report, targets=()))
+    """Yield the report as JSON, target by target: where the model is large, all of them at once would be too."""
+    head = json.dumps(replace(report, targets=()), default=vars, ensure_ascii=False)
     yield head.removesuffix("]}")
     for number, target in enumerate(report.targets):
-        yield (", " if number else "") + encode(replace(target, nodes=())).removesuffix("]}")
-        for index, node in enumerate(target.nodes):
-            own, shared = {"name": node.name, "path": node.path}, {k: v for k, v in vars(node).items() if k not in ("name", "path")}
-            key = tuple(map(id, shared.values()))  # the report keeps them alive
-            if key not in kept:
-                kept[key] = encode(shared)[1:]
-            yield f"{', ' if index else ''}{encode(own)[:-1]}, {kept[key]}"
-        yield "]}"
+        yield (", " if number else "") + json.dumps(target, default=vars, ensure_ascii=False)
     yield "]}"
 
 
@@ -303,19 +293,24 @@ def to_html(report: Report) -> str:
     return _PAGE.format(title=e(_title(report)), head=head, rows=rows, blocks=blocks)
 
 
-def to_sarif(report: Report, uri: str) -> str:
-    """Return SARIF 2.1.0: one result per problem, target and node; breaks are errors, the rest warnings or notes."""
+def sarif_pieces(report: Report, uri: str) -> Iterator[str]:
+    """Yield SARIF 2.1.0, finding by finding: one result each, which locates its nodes; breaks are errors, the rest warnings or notes."""
     levels = {"breaks": "error", "falls_back": "warning", "slow": "warning", "unknown": "note"}
-    results = []
-    for target in report.targets:
-        for node in target.nodes:
-            if node.verdict == "works":
-                continue
-            text = f"{node.op_type} {WORDS[node.verdict]} on {target.target}: {node.reason}" + "".join(f" [{cite(c)}]" for c in node.evidence)
-            place = {"fullyQualifiedName": node.path, "name": node.name or node.path, "kind": "function"}
-            location = {"physicalLocation": {"artifactLocation": {"uri": uri}}, "logicalLocations": [place]}
-            results.append({"ruleId": f"opcompat/{node.verdict}", "level": levels[node.verdict], "message": {"text": text}, "locations": [location]})
     rules = [{"id": f"opcompat/{v}", "shortDescription": {"text": f"Node {WORDS[v]} on a target"}} for v in SEVERITY if v != "works"]
     tool = {"driver": {"name": "opcompat", "rules": rules}}
-    body = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{"tool": tool, "results": results}]}
-    return json.dumps(body, ensure_ascii=False)
+    body = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{"tool": tool, "results": []}]}
+    yield json.dumps(body).removesuffix("]}]}")
+    encoded: dict[tuple[str, ...], str] = {}  # most findings of a target are of the same nodes as those of the one before
+    comma = ""
+    for target in report.targets:
+        for f in target.findings:
+            if f.verdict == "works":
+                continue
+            text = f"{f.op_type} {WORDS[f.verdict]} on {target.target}: {f.reason}" + "".join(f" [{cite(c)}]" for c in f.evidence)
+            location = {"physicalLocation": {"artifactLocation": {"uri": uri}}, "logicalLocations": []}
+            result = {"ruleId": f"opcompat/{f.verdict}", "level": levels[f.verdict], "message": {"text": text}, "locations": [location]}
+            if f.nodes not in encoded:
+                encoded[f.nodes] = json.dumps([{"fullyQualifiedName": path, "kind": "function"} for path in f.nodes], ensure_ascii=False)
+            yield comma + json.dumps(result, ensure_ascii=False).removesuffix("[]}]}") + encoded[f.nodes] + "}]}"
+            comma = ", "
+    yield "]}]}"

@@ -45,12 +45,12 @@ def grouped(tmp_path: Path) -> Path:
 
 def test_python_api(grouped: Path, small_base: Path) -> None:
     found = opcompat.check(grouped, ["demo/npu"], Base(small_base))
-    conv, relu = found.targets[0].nodes
-    assert (conv.verdict, conv.stage, conv.path) == ("breaks", "compile", "conv")
+    conv, relu = found.targets[0].findings
+    assert (conv.verdict, conv.stage, conv.nodes) == ("breaks", "compile", ("conv",))
     assert conv.evidence[0].message == "group > 1 not supported" and conv.evidence[0].version == "2.0"
     assert relu.verdict == "unknown"
     assert found.targets[0].counts == {"works": 0, "slow": 0, "falls_back": 0, "breaks": 1, "unknown": 1}
-    assert opcompat.check(conv_model(), ["demo/npu"], Base(small_base)).targets[0].nodes[0].verdict == "works"
+    assert opcompat.check(conv_model(), ["demo/npu"], Base(small_base)).targets[0].findings[0].verdict == "works"
 
 
 def test_exit_codes(run: Run, model: Path, grouped: Path) -> None:
@@ -92,7 +92,7 @@ def test_json_follows_the_published_schema(run: Run, grouped: Path) -> None:
     found = json.loads(run("check", grouped, "-f", "json").stdout)
     jsonschema.validate(found, schema)
     assert found["schema_version"] == checker.SCHEMA_VERSION
-    assert [n["path"] for n in found["targets"][0]["nodes"]] == ["conv", "relu"]
+    assert [f["nodes"] for f in found["targets"][0]["findings"]] == [["conv"], ["relu"]]
 
 
 def test_every_node_is_in_the_report_in_order(small_base: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_every_node_is_in_the_report_in_order(small_base: Path, tmp_path: Path) 
     for node in proto.graph.node:
         node.name = "same"
     found = opcompat.check(proto, ["all"], Base(small_base))
-    assert [n.path for n in found.targets[0].nodes] == ["same", "same#1"]
+    assert [f.nodes for f in found.targets[0].findings] == [("same",), ("same#1",)]
 
 
 def test_files_in_every_format(run: Run, grouped: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_function_is_as_bad_as_its_worst_node(small_base: Path) -> None:
     proto.graph.node.insert(0, onnx.helper.make_node("Block", ["x", "w"], ["c"], name="block", domain="local"))
     proto.functions.append(function)
     proto.opset_import.append(onnx.helper.make_opsetid("local", 1))
-    nodes = {n.path: n for n in opcompat.check(proto, ["demo/npu"], Base(small_base)).targets[0].nodes}
+    nodes = opcompat.check(proto, ["demo/npu"], Base(small_base)).targets[0].by_node()
     assert nodes["block/conv"].verdict == "breaks" and nodes["block"].verdict == "breaks" and "function" in nodes["block"].reason
 
 
@@ -184,8 +184,8 @@ def test_a_known_pattern_overrides_its_parts(tmp_path: Path) -> None:
     record(tmp_path / "runs", "demo/npu", "1", [*erf, result(gelu)])
     (tmp_path / "claims").mkdir()
     building.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
-    nodes = opcompat.check(gelu.proto, ["demo/npu"], Base(tmp_path / "compat.db")).targets[0].nodes
-    assert {n.verdict for n in nodes} == {"works"} and {n.pattern for n in nodes} == {"gelu-erf"}
+    findings = opcompat.check(gelu.proto, ["demo/npu"], Base(tmp_path / "compat.db")).targets[0].findings
+    assert {f.verdict for f in findings} == {"works"} and {f.pattern for f in findings} == {"gelu-erf"}
     alone = next(p for p in probes if p.id == "activation/Erf:base").proto
     assert opcompat.check(alone, ["demo/npu"], Base(tmp_path / "compat.db")).targets[0].verdict == "breaks"
 
@@ -204,7 +204,7 @@ def test_a_document_that_kindred_measurements_contradict_is_doubted(tmp_path: Pa
     (tmp_path / "claims" / "doc-npu.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     building.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
     found = opcompat.check(conv_model(), ["doc/npu"], Base(tmp_path / "compat.db"))
-    assert found.targets[0].verdict == "works" and found.targets[0].nodes[0].related[0].verdict == "breaks"
+    assert found.targets[0].verdict == "works" and found.targets[0].findings[0].related[0].verdict == "breaks"
     report.print_text(found)
     assert "Conv is said to work on doc/npu, but measured kindred targets refuse it" in capsys.readouterr().out
 
@@ -254,7 +254,7 @@ def test_a_rewrite_that_breaks_where_it_should_help_is_not_offered(tmp_path: Pat
         runs = tmp_path / name
         record(runs, "demo/npu", "1", [*(result(p, "fail", stage="compile") for p in grouped), *(result(p, outcome, stage=stage) for p in proofs)])
         building.build(tmp_path / f"{name}.db", runs, tmp_path / "claims", probes)
-        found = opcompat.check(conv_model(group=4), ["demo/npu"], Base(tmp_path / f"{name}.db")).targets[0].nodes[0]
+        found = opcompat.check(conv_model(group=4), ["demo/npu"], Base(tmp_path / f"{name}.db")).targets[0].findings[0]
         assert found.verdict == "breaks"
         assert [w.proof for w in found.workarounds] == (
             [f"{len(proofs)} of {len(proofs)} probes that break and are like it pass once rewritten on demo/npu"] if name == "good" else []

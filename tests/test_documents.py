@@ -9,7 +9,7 @@ from conftest import conv_model, record, result
 
 import opcompat
 from opcompat import building, probe, report
-from opcompat.checker import CheckError, NodeFinding
+from opcompat.checker import CheckError, Finding
 from opcompat.store import Base
 
 HEADER = {
@@ -45,8 +45,8 @@ def base(tmp_path: Path, conv_probes: list[probe.Probe]) -> Base:
     return Base(tmp_path / "compat.db")
 
 
-def finding(base: Base, target: str, op_type: str, group: int = 1) -> NodeFinding:
-    return next(n for n in opcompat.check(conv_model(group), [target], base).targets[0].nodes if n.op_type == op_type)
+def finding(base: Base, target: str, op_type: str, group: int = 1) -> Finding:
+    return next(f for f in opcompat.check(conv_model(group), [target], base).targets[0].findings if f.op_type == op_type)
 
 
 def test_the_strongest_evidence_that_has_a_word_decides(base: Base) -> None:
@@ -85,7 +85,7 @@ def test_what_stands_before_a_document_is_asked_first(base: Base) -> None:
     assert (conv.verdict, conv.stage, conv.evidence[0].target) == ("breaks", "convert", "demo/converter")
     assert finding(base, "demo/gpu", "Relu").verdict == "works"
     cast = conv_model(relu=False)
-    identity = next(n for n in opcompat.check(cast, ["demo/gpu"], base).targets[0].nodes if n.op_type == "Identity")
+    identity = next(f for f in opcompat.check(cast, ["demo/gpu"], base).targets[0].findings if f.op_type == "Identity")
     assert identity.verdict == "unknown" and not identity.evidence, "the table in front has no word on it, so the one behind is not asked"
 
 

@@ -37,7 +37,7 @@ def built(runs: Path, probes: list[probe.Probe]) -> Base:
 
 
 def verdict(base: Base, target: str = "demo/npu") -> str:
-    return opcompat.check(conv_model(), [target], base).targets[0].nodes[0].verdict
+    return opcompat.check(conv_model(), [target], base).targets[0].findings[0].verdict
 
 
 def take_in(path: Path, runs: Path, probes: list[probe.Probe]) -> tuple[dict[str, int], int]:

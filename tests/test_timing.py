@@ -175,7 +175,7 @@ def test_the_database_has_the_latest_numbers(base: Path) -> None:
 
 
 def test_a_node_with_the_timed_facts_is_slow(base: Path) -> None:
-    conv, relu = opcompat.check(conv_model(group=4), ["demo/cpu"], Base(base)).targets[0].nodes
+    conv, relu = opcompat.check(conv_model(group=4), ["demo/cpu"], Base(base)).targets[0].findings
     assert (conv.verdict, relu.verdict, conv.workarounds) == ("slow", "works", ())
     assert conv.reason == "a 3x3 Conv in 2 groups of 30 channels (56x56) runs here at 0.50x the throughput of a dense Conv of the same FLOPs"
     timed, probed = conv.evidence
@@ -187,7 +187,7 @@ def test_other_facts_versions_and_spellings_are_not_slow(base: Path) -> None:
     with Base(base) as opened:
 
         def verdicts(model: object, target: str = "demo/cpu") -> set[str]:
-            return {n.verdict for n in opcompat.check(model, [target], opened).targets[0].nodes if n.op_type != "Relu"}  # type: ignore[arg-type]
+            return {f.verdict for f in opcompat.check(model, [target], opened).targets[0].findings if f.op_type != "Relu"}  # type: ignore[arg-type]
 
         assert verdicts(conv_model()) == verdicts(conv_model(group=8)) == {"works"}, "dense and depthwise"
         assert verdicts(conv_model(group=4), "demo/cpu@2") == {"slow"} and verdicts(conv_model(group=4), "demo/cpu@1") == {"works"}
@@ -214,7 +214,7 @@ def test_every_format_shows_it(base: Path, capsys: pytest.CaptureFixture[str], m
     text = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
     assert TEXT in text + "\n", text
     assert "### ~ Conv is slow on demo/cpu" in report.to_markdown(found) and "Conv is slow on demo/cpu" in report.to_html(found)
-    (sarif,) = json.loads(report.to_sarif(found, "m.onnx"))["runs"][0]["results"]
+    (sarif,) = json.loads("".join(report.sarif_pieces(found, "m.onnx")))["runs"][0]["results"]
     assert sarif["ruleId"] == "opcompat/slow" and sarif["level"] == "warning" and "0.50x" in sarif["message"]["text"]
     jsonschema.validate(json.loads(report.to_json(found)), json.loads(checker.schema_text()))
 

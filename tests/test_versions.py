@@ -50,7 +50,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, conv_probes: list[Probe]) -> 
 )
 def test_check_answers_at_a_version(base: Base, asked: str, verdict: str, used: tuple[str, ...], says: str) -> None:
     (report,) = checker.check(conv_model(group=2), [asked], base).targets
-    conv = next(n for n in report.nodes if n.op_type == "Conv")
+    conv = next(f for f in report.findings if f.op_type == "Conv")
     assert (report.target, report.answered_from, conv.verdict) == (asked, used, verdict)
     assert says in conv.reason
     if conv.evidence:
@@ -60,7 +60,7 @@ def test_check_answers_at_a_version(base: Base, asked: str, verdict: str, used: 
 
 def test_history_is_cited(base: Base) -> None:
     (report,) = checker.check(conv_model(group=2), ["demo/npu"], base).targets
-    cited = next(n for n in report.nodes if n.op_type == "Conv").evidence[0]
+    cited = next(f for f in report.findings if f.op_type == "Conv").evidence[0]
     assert cited.history == "fail up to 1.10, pass in 2.0, crash from 3.0 on"
 
 
