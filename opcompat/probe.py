@@ -44,7 +44,7 @@ class Probe:
     """Index of the node under test; None for a pattern, which is about all its nodes."""
     pattern: str = ""
     context: bool = False
-    """True where the node under test stands between two Convs, as in a network."""
+    """True where the node or pattern under test stands between two Convs, as in a network."""
     tolerance: Tolerance | None = None
     answer: Answer | None = None
     """Reference outputs in numpy, for what the oracles get wrong."""
@@ -72,8 +72,9 @@ class Probe:
         opened = models.of_proto(self.proto, self.id)
         if self.focus is not None:
             return signature(opened.main.nodes[self.focus])
-        first = next(iter(self.proto.graph.input))
-        return pattern_facts(opened.main.value(first.name), self.opset, opened.main.nodes)
+        nodes = opened.main.nodes[1:-1] if self.context else opened.main.nodes
+        first = opened.main.nodes[0].output[0] if self.context else self.proto.graph.input[0].name
+        return pattern_facts(opened.main.value(first), self.opset, nodes)
 
     @property
     def domain(self) -> str:
@@ -246,6 +247,7 @@ def single_op(
     domain: str = "",
     dynamic: Mapping[str, Sequence[int | str]] | None = None,
     context: bool = False,
+    between: str = "Conv",
     tolerance: Tolerance | None = None,
     answer: Answer | None = None,
     output_dtypes: Sequence[str] | None = None,
@@ -254,25 +256,24 @@ def single_op(
 ) -> Probe:
     """Return a probe of one node. Inputs come in schema order: an array is fed at run time, a Const is an initializer, None is omitted.
 
-    context=True puts the node between two 1x1 Convs; its first input and output must then be float32 of rank 4 with known channels.
+    context=True puts the node between two 1x1 Convs, or two Adds, as `between` says; its first input and output must then be float32 of rank 4 with
+    known channels.
     """
     graph = Graph()
     feeds = {k: v for k, v in inputs.items() if isinstance(v, np.ndarray)}
     values: list[str | Const | None] = [k if isinstance(v, np.ndarray) else v for k, v in inputs.items()]
     if context:
         first = next(iter(inputs))
-        channels = feeds[first].shape[1]
-        values[0] = graph("Conv", first, const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(1.5)), kernel_shape=[1, 1])
+        values[0] = _neighbour(graph, between, first, feeds[first].shape[1], 1.5)
     made = graph(op_type, *values, outputs=outputs, domain=domain, mark=True, **attributes)
     ends = [made] if outputs == 1 else list(made)
     domains = {domain: 1} if domain else None
     if context:
         alone = finish(graph, feeds, ends, opset, dynamic, domains)
-        channels = alone.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-        ends[0] = graph("Conv", ends[0], const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(0.75)), kernel_shape=[1, 1])
+        ends[0] = _neighbour(graph, between, ends[0], alone.graph.output[0].type.tensor_type.shape.dim[1].dim_value, 0.75)
+        name += f",between={between}"
     proto = finish(graph, feeds, ends, opset, dynamic, domains, output_dtypes, output_shapes)
-    suffix = ",between=Conv" if context else ""
-    return Probe(f"{family}/{op_type}:{name}{suffix}", family, proto, feeds, graph.marked, "", context, tolerance, answer)
+    return Probe(f"{family}/{op_type}:{name}", family, proto, feeds, graph.marked, "", context, tolerance, answer)
 
 
 def pattern(
@@ -285,17 +286,38 @@ def pattern(
     opset: int = 17,
     dynamic: Mapping[str, Sequence[int | str]] | None = None,
     domains: Mapping[str, int] | None = None,
+    context: bool = False,
     tolerance: Tolerance | None = None,
     answer: Answer | None = None,
     output_dtypes: Sequence[str] | None = None,
     output_shapes: Sequence[Sequence[int | str]] | None = None,
 ) -> Probe:
-    """Return a probe of a few operators. If `make` marked a node, the probe is about that node in this surrounding (QDQ); else about the pattern."""
-    graph = Graph()
+    """Return a probe of a few operators. If `make` marked a node, the probe is about that node in this surrounding (QDQ); else about the pattern.
+
+    context=True puts the pattern between two 1x1 Convs, as for single_op; the only input is then called `fed`, and its static shape is kept.
+    """
+    graph, feeds = Graph(), dict(inputs)
     ends = make(graph)
     ends = [ends] if isinstance(ends, str) else list(ends)
-    proto = finish(graph, inputs, ends, opset, dynamic, domains, output_dtypes, output_shapes)
-    return Probe(f"{family}/{pattern_name}:{name}", family, proto, dict(inputs), graph.marked, pattern_name, False, tolerance, answer)
+    if context:
+        ((first, x),) = inputs.items()
+        feeds = {"fed": x}
+        alone = finish(graph, inputs, ends, opset, dynamic, domains, output_dtypes, output_shapes)
+        _neighbour(graph, "Conv", "fed", x.shape[1], 1.5)
+        front = graph.nodes.pop()
+        front.output[0] = first
+        graph.nodes.insert(0, front)
+        ends[0] = _neighbour(graph, "Conv", ends[0], alone.graph.output[0].type.tensor_type.shape.dim[1].dim_value, 0.75)
+        name += ",between=Conv"
+    proto = finish(graph, feeds, ends, opset, None if context else dynamic, domains, output_dtypes, output_shapes)
+    return Probe(f"{family}/{pattern_name}:{name}", family, proto, feeds, graph.marked, pattern_name, context, tolerance, answer)
+
+
+def _neighbour(graph: Graph, op_type: str, name: str, channels: int, factor: float) -> str:
+    """A 1x1 Conv that multiplies by the factor, or an Add of it."""
+    if op_type == "Add":
+        return str(graph("Add", name, const(factor)))
+    return str(graph("Conv", name, const(np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(factor)), kernel_shape=[1, 1]))
 
 
 # ---- families --------------------------------------------------------------------------------------------------------------------

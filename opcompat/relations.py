@@ -4,6 +4,7 @@ A relation looks at a View of the node and writes into its facts; the attributes
 """
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from opcompat.model import DTYPES, Node, Value
@@ -11,14 +12,14 @@ from opcompat.schema import Facts, Formal, attribute_value, defaults, formals, s
 
 
 def place(axis: Any, rank: int | None) -> str:
-    """Name an axis by its place, so that ranks can be compared: batch, channel, last, inner; unknown without a rank."""
+    """Name an axis by its place, so that ranks can be compared: batch, channel, last, inner, past the last; unknown without a rank."""
     if axis is None:
         return "none"
     if rank is None:
         return "unknown"
     position = int(axis) + rank if axis < 0 else int(axis)
-    if position == rank - 1:
-        return "last"
+    if position >= rank - 1:
+        return "last" if position == rank - 1 else "past the last"
     return {0: "batch", 1: "channel"}.get(position, "inner")
 
 
@@ -248,6 +249,37 @@ def _gather(view: View) -> None:
         view.facts["indices.negative"] = any(v < 0 for v in values)
     if view.output.shape is not None:
         view.facts["output rank"] = len(view.output.shape)
+    shape, picked, axis = view.shape("data"), view.shape("indices"), view.attributes.get("axis") or 0
+    if "Elements" in view.node.op_type and shape and picked and len(shape) == len(picked) and None not in (*shape, *picked):
+        pairs = list(zip(shape, picked, strict=True))
+        del pairs[axis : axis + 1 or None]
+        view.facts["indices.narrower"] = any(a != b for a, b in pairs)
+
+
+@relation("Compress")
+def _compress(view: View) -> None:
+    (axis,) = view.take("axis")
+    shape, (length, *_) = view.shape("input") or (), view.shape("condition") or (None,)
+    view.facts["axis"] = place(axis, view.rank("input"))
+    chosen = shape if axis is None else shape[axis : axis + 1 or None]
+    if length is not None and (sizes := [d for d in chosen if d is not None]) and len(sizes) == len(chosen):
+        view.facts["condition.shorter"] = length < prod(sizes)
+
+
+@relation("If", "Loop", "Scan")
+def _bodies(view: View) -> None:
+    read, made = set[str](), set[str]()
+    for attribute in view.node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            made.update([t.name for t in graph.initializer], [i.name for i in graph.input], *(n.output for n in graph.node))
+            read.update(*(n.input for n in graph.node))
+    view.facts["reads outside"] = not read - {""} <= made
+
+
+@relation("DFT", "STFT")
+def _spectrum(view: View) -> None:
+    shape = view.shape("input" if view.node.op_type == "DFT" else "signal") or (None,)
+    view.facts["complex"] = shape[-1] == 2
 
 
 @relation("Transpose")

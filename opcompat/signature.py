@@ -61,6 +61,8 @@ def signature(node: Node) -> Facts:
         _tensor_facts(facts, name, view.types[name], value)
     if (written := WRITTEN.get(node.op_type, "")) and written not in view.given:
         facts[f"{written}.present"] = False
+    for made in node.output if node.op_type == "If" else ():  # what its bodies read is no input of it
+        facts["dynamic"] = max(str(facts.get("dynamic", "none")), _dynamic(node.scope.value(made)), key=_DYNAMIC.index)
     used = sum(1 for o in node.output if o)
     if used > 1:
         facts["outputs"] = used

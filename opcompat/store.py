@@ -245,7 +245,8 @@ class Base:
 
     def patterns(self) -> list[tuple[str, bytes]]:
         """Return (pattern name, serialized model) of every pattern to look for in models, smallest first; names with a slash are not for that."""
-        sql = "SELECT op_type, model FROM probes WHERE domain = 'pattern' AND op_type NOT LIKE '%/%' ORDER BY op_type, length(model), probe"
+        sql = """SELECT op_type, model FROM probes WHERE domain = 'pattern' AND op_type NOT LIKE '%/%' AND NOT context
+                 ORDER BY op_type, length(model), probe"""
         return [(name, zlib.decompress(model)) for name, model in self._rows(sql)]
 
     def model(self, probe: str) -> bytes | None:

@@ -10,7 +10,10 @@ import numpy as np
 from opcompat.probe import Array, Const, Probe, const, data, describe, np_dtype, single_op, vary
 
 FAMILY = "contrib_attention"
-ATTENTION = {"bias": True, "mask": "absent", "unidirectional": 0, "attention_bias": False, "past": False, "dtype": "float32", "dynamic": "none"}
+ATTENTION = {
+    "bias": True, "mask": "absent", "unidirectional": 0, "attention_bias": False, "past": False, "qkv_hidden_sizes": "absent", "dtype": "float32",
+    "dynamic": "none",
+}  # fmt: skip
 MULTI_HEAD = {**ATTENTION, "bias": False, "keys": "as queries"}
 ROTARY = {"form": "3-D", "interleaved": 0, "dtype": "float32", "dynamic": "none"}
 
@@ -83,6 +86,8 @@ def attention(op: str, f: dict) -> Probe:
     made = [(2, 5, 8), *([] if not f["past"] else [(2, 2, 2, 7, 4)] if joint else [(2, 2, 7, 4)] * 2)]
     free = ("input" if joint else "query key value") if f["dynamic"] == "batch" else ""
     given = {"num_heads": 2, "unidirectional": f["unidirectional"] or None}
+    if f["qkv_hidden_sizes"] != "absent":
+        given["qkv_hidden_sizes"] = f["qkv_hidden_sizes"]
     return microsoft(op, describe(ATTENTION if joint else MULTI_HEAD, f), inputs, compute, made, free, **given)
 
 
@@ -164,7 +169,15 @@ def grouped(f: dict) -> Probe:
 
 def probes() -> Iterator[Probe]:
     for f in vary(
-        ATTENTION, bias=[False], mask=["raw", "lengths"], unidirectional=[1], attention_bias=[True], past=[True], dtype=["float16"], dynamic=["batch"]
+        ATTENTION,
+        bias=[False],
+        mask=["raw", "lengths"],
+        unidirectional=[1],
+        attention_bias=[True],
+        past=[True],
+        qkv_hidden_sizes=[(8, 8, 8)],
+        dtype=["float16"],
+        dynamic=["batch"],
     ):
         yield attention("Attention", f)
     for f in vary(

@@ -350,27 +350,29 @@ def embedding(mask: bool) -> Probe:
     return microsoft("QEmbedLayerNormalization", "base", inputs, compute, "float32", epsilon=1e-5)
 
 
-CONV = {"type": "uint8", "weights": "int8", "per": "tensor", "bias": False, "group": 1}
+CONV = {"type": "uint8", "weights": "int8", "per": "tensor", "bias": False, "group": 1, "channels_last": 1}
 
 
 def conv(f: dict) -> Probe:
-    """QLinearConv with channels last, as the optimiser lays it out for the CPU; weights stay (out, in, rows, columns)."""
-    inner = 4 // f["group"]
+    """QLinearConv with channels last, as the optimiser lays it out for the CPU, or not; weights stay (out, in, rows, columns)."""
+    inner, last = 4 // f["group"], f["channels_last"]
+    x = codes(*((1, 6, 7, 4) if last else (1, 4, 6, 7)), dtype=f["type"])
     weight = codes(4, inner, 3, 3, dtype=f["weights"], seed=1)
     scale = Const(np.linspace(0.008, 0.012, 4).astype(np.float32)) if f["per"] == "channel" else step(0.01)
     inputs: Inputs = {
-        "x": codes(1, 6, 7, 4, dtype=f["type"]), "xs": step(0.02), "xz": point(f["type"]), "w": Const(weight), "ws": scale,
+        "x": x, "xs": step(0.02), "xz": point(f["type"]), "w": Const(weight), "ws": scale,
         "wz": Const(np.asarray(0 if f["weights"] == "int8" else 128, f["weights"])), "ys": step(0.6), "yz": point(f["type"]),
         "B": Const(data(4, dtype="int32", low=-500, high=500)) if f["bias"] else None,
     }  # fmt: skip
 
     def compute(x: Array, xs: Any, xz: Any, w: Array, ws: Any, wz: Any, ys: Any, yz: Any, B: Array | None) -> Array:
-        real = np.pad(x - xz, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        real = np.pad((x if last else np.moveaxis(x, 1, -1)) - xz, ((0, 0), (1, 1), (1, 1), (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(real, (3, 3), (1, 2)).reshape(1, 6, 7, f["group"], inner, 3, 3)
         made = np.einsum("nhwgcij,gocij->nhwgo", windows, (w - wz).reshape(f["group"], -1, inner, 3, 3)).reshape(1, 6, 7, 4)
-        return stored((made + (0 if B is None else B)) * xs * ws, ys, yz, f["type"])
+        made = (made + (0 if B is None else B)) * xs * ws
+        return stored(made if last else np.moveaxis(made, -1, 1), ys, yz, f["type"])
 
-    more = {"channels_last": 1, "kernel_shape": [3, 3], "pads": [1] * 4, "group": None if f["group"] == 1 else f["group"]}
+    more = {"channels_last": last, "kernel_shape": [3, 3], "pads": [1] * 4, "group": None if f["group"] == 1 else f["group"]}
     return microsoft("QLinearConv", describe(CONV, f), inputs, compute, f["type"], **more)
 
 
@@ -396,5 +398,5 @@ def probes() -> Iterator[Probe]:
         yield attention(f)
     for direction in ("forward", "bidirectional"):
         yield recurrent(direction)
-    for f in vary(CONV, type=["int8"], weights=["uint8"], per=["channel"], bias=[True], group=[2]):
+    for f in vary(CONV, type=["int8"], weights=["uint8"], per=["channel"], bias=[True], group=[2], channels_last=[0]):
         yield conv(f)

@@ -98,7 +98,7 @@ def looped(f: dict) -> Answer:
         x, scanned = inputs["X"], []
         total, product, rounds = x, x, int(inputs.get("M", np.array(4)))
         for step in range(3 if f["ends"] == "by condition" else rounds):
-            value = total + x if f["carried"] else x * np.float32(step)
+            value = total + (x if f["reads"] == "X" else total) if f["carried"] else x * np.float32(step)
             total, product = value, product * np.float32(0.5)
             scanned.append(value)
         stacked = np.stack(scanned)
@@ -108,16 +108,32 @@ def looped(f: dict) -> Answer:
 
 
 def looping() -> Iterator[Probe]:
-    """Loop: trip count and condition constant, computed or absent; carried values and scan outputs; a body that reads X from outside."""
-    base = {"trips": "constant", "condition": "constant", "carried": 1, "scanned": 1, "ends": "by count", "dynamic": "none", "opset": 17}
+    """Loop: trip count and condition constant, computed or absent; carried values and scan outputs; a body that reads X from outside or not."""
+    base = {
+        "trips": "constant",
+        "condition": "constant",
+        "carried": 1,
+        "scanned": 1,
+        "ends": "by count",
+        "reads": "X",
+        "dynamic": "none",
+        "opset": 17,
+    }
+    alone = [{**base, "reads": "nothing", "scanned": n} for n in (1, 0)]
     wide = {"trips": ["computed"], "condition": ["computed", "absent"], "carried": [0, 2], "scanned": [0, 2], "opset": [11, 13, 19, 21, 23, 24, 25]}
     early = {**base, "ends": "by condition"}
-    for f in [*vary(base, **wide, dynamic=["batch"]), early, {**early, "trips": "absent", "scanned": 0}, {**base, "trips": "computed", "scanned": 0}]:
+    for f in [
+        *vary(base, **wide, dynamic=["batch"]),
+        *alone,
+        early,
+        {**early, "trips": "absent", "scanned": 0},
+        {**base, "trips": "computed", "scanned": 0},
+    ]:
         shape: Dims = ["N" if f["dynamic"] == "batch" else 2, 3]
 
         def step(g: Graph, f: dict = f) -> list[str]:
             going = g("Less", "step", const(2)) if f["ends"] == "by condition" else g("Identity", "going")
-            value = g("Add", "sum", "X") if f["carried"] else g("Mul", "X", g("Cast", "step", to=FLOAT))
+            value = g("Add", "sum", "X" if f["reads"] == "X" else "sum") if f["carried"] else g("Mul", "X", g("Cast", "step", to=FLOAT))
             second = [g("Mul", "product", const(0.5))] if f["carried"] == 2 else []
             return [going, *([value] if f["carried"] else []), *second, *[g(op, value) for op in ("Identity", "Neg")[: f["scanned"]]]]
 

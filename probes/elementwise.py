@@ -119,6 +119,7 @@ def variadic() -> Iterator[Probe]:
             answer = mean if op == "Mean" and f["broadcast"] == "both" else None
             yield single_op(FAMILY, op, describe(base, f), arrays, opset=f["opset"], dynamic=dynamic_dims(f, arrays), answer=answer)
         yield binary(op, {**BASE, "constant": "B", "broadcast": "scalar"}, context=True)
+        yield single_op(FAMILY, op, "inputs=1", {"A": data(*SHAPES[4])}, context=True)
 
 
 def logic() -> Iterator[Probe]:
@@ -192,6 +193,8 @@ def unary() -> Iterator[Probe]:
             yield single_op(FAMILY, op, describe(base, f), {"X": x}, opset=f["opset"], dynamic=dynamic_dims(f, {"X": x}))
         if op in ("Abs", "Neg", "Sqrt", "Reciprocal", "Exp", "Log", "Sin", "Cos", "Atan"):
             yield single_op(FAMILY, op, "base", {"X": data(*SHAPES[4], low=low, high=high)}, context=True)
+    for op in ("Sin", "Cos"):  # time steps and positions
+        yield single_op(FAMILY, op, "values=large", {"X": np.round(data(*SHAPES[4], low=-600, high=600))})
     yield single_op(FAMILY, "Round", "ties", {"X": np.array([[0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 3.5, -3.5]], np.float32)})
     for f in vary({**base, "dtype": "bool"}, rank=[2], dynamic=["batch"]):
         x = data(*shapes({**f, "broadcast": "none"})[0], dtype="bool")

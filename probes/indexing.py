@@ -44,6 +44,7 @@ def gather() -> Iterator[Probe]:
     found = [*vary(base, **wide), *vary(embedding, **more), {**base, "axis": 1, "form": "computed"}]
     found += [{**scalar, "axis": axis, "rank": rank} for rank, axis in ((5, 0), (5, 2), (3, 0), (3, 1), (2, 0), (2, 1))]  # q, k, v of one tensor
     found += [scalar, {**scalar, "dynamic": "batch"}, {**scalar, "axis": -1}, {**scalar, "axis": 0, "rank": 1, "dtype": "int64"}]
+    found += [{**base, "axis": 1, "rank": 3, "indices": (1, 2, 2)}]
     for f in found:
         table = data(*{1: (8,), 2: (12, 6), 3: (4, 5, 6), 4: (4, 4, 6, 5), 5: (4, 2, 3, 4, 5)}[f["rank"]], dtype=f["dtype"])
         count = int(np.prod(f["indices"]))
@@ -109,6 +110,7 @@ def scatter_elements() -> Iterator[Probe]:
     wide = {"axis": [0, -1], "rank": [1, 3, 4], "form": ["constant"], "sign": ["negative"], "dynamic": ["all"], "opset": [11, 16]}
     found = [*vary(base, reduction=["add", "mul", "max", "min"], **wide, dtype=["float16", "int32", "int64"])]
     found += [{**base, "reduction": r, "opset": 16} for r in ("add", "mul")]
+    found += [{**base, "reduction": "add", "dtype": "int32"}]
     for f in [*found, {**base, "reduction": "add", "dtype": "int64"}, {**base, "reduction": "add", "rank": 4}]:
         rank, axis = f["rank"], 0 if f["rank"] == 1 else f["axis"]
         shape, smaller = (4, 4, 3, 2)[:rank], (3, 3, 2, 2)[:rank]
@@ -188,6 +190,9 @@ def selections() -> Iterator[Probe]:
     }  # fmt: skip
     for name, (x, outputs, chosen) in cases.items():
         yield single_op(FAMILY, "Unique", name, {"X": x}, outputs=outputs, **chosen)
+    yield single_op(FAMILY, "Unique", "int64,outputs=1", {"X": repeated.astype(np.int64)})
+    seen = np.array([2, 1, 3, 4, -2])  # the reference evaluator sorts them
+    yield single_op(FAMILY, "Unique", "int64,outputs=1,sorted=0", {"X": repeated.astype(np.int64)}, answer=lambda feeds: [seen], sorted=0)
     base = {"rank": 2, "dtype": "float32", "dynamic": "none", "opset": 17}
     for f in vary(base, rank=[1, 4], dtype=["bool", "int64"], dynamic=["all"], opset=[9]):
         x = np.where(data(*(3, 4, 2, 2)[: f["rank"]], dtype="bool", seed=2), data(*(3, 4, 2, 2)[: f["rank"]]), np.float32(0)).astype(bool)

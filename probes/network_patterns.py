@@ -99,6 +99,21 @@ def dynamic_conv(g: Graph, f: dict) -> Any:
     return g("Add", made, Const(data(1, 4, 1, 1))) if f["bias"] else made
 
 
+def half_conv(g: Graph, f: dict) -> Any:
+    """An island of float16 in a float32 network, as automatic mixed precision leaves it."""
+    weight, bias = Const(data(4, 8, 3, 3, dtype="float16", low=-0.5, high=0.5)), Const(data(4, dtype="float16"))
+    return g("Cast", g("Conv", g("Cast", "X", to=10), weight, bias, kernel_shape=[3, 3], pads=[1] * 4), to=1)
+
+
+def half_matmul(g: Graph, f: dict) -> Any:
+    return g("Cast", g("MatMul", g("Cast", "X", to=10), Const(data(8, 6, dtype="float16", low=-0.5, high=0.5))), to=1)
+
+
+def half_softmax(g: Graph, f: dict) -> Any:
+    """A float16 network that takes its softmax in float32."""
+    return g("Cast", g("Softmax", g("Cast", "X", to=1), axis=-1), to=10)
+
+
 def grouped(g: Graph, f: dict) -> Any:
     """A Conv of groups written as one Conv for each, as frameworks without groups do."""
     n = f["groups"]
@@ -128,11 +143,11 @@ def pooled_pyramid(g: Graph, f: dict) -> Any:
 
 
 def distances(g: Graph, f: dict) -> Any:
-    """Distribution focal loss of YOLOv8: four sides of 4 bins each over 6 anchors, softmax over the bins, expectation by a 1 x 1 Conv."""
-    first = -1 if f["dynamic"] == "batch" else 1
-    apart = g("Transpose", g("Reshape", "X", const([first, 4, 4, 6])), perm=[0, 2, 1, 3])
+    """Distribution focal loss of YOLOv8: four sides of some bins each over 6 anchors, softmax over the bins, expectation by a 1 x 1 Conv."""
+    first, bins = -1 if f["dynamic"] == "batch" else 1, f["bins"]
+    apart = g("Transpose", g("Reshape", "X", const([first, 4, bins, 6])), perm=[0, 2, 1, 3])
     soft = g("Softmax", apart, axis=1)
-    made = g("Conv", soft, Const(np.arange(4, dtype=np.float32).reshape(1, 4, 1, 1)), kernel_shape=[1, 1])
+    made = g("Conv", soft, Const(np.arange(bins, dtype=np.float32).reshape(1, bins, 1, 1)), kernel_shape=[1, 1])
     return g("Reshape", made, const([first, 4, 6]))
 
 
@@ -290,7 +305,10 @@ PATTERNS: dict[str, tuple[Make, Shape, dict[str, Any], dict[str, list[Any]]]] = 
         "opset": [17]}),
     "grouped-conv-split": (grouped, IMAGE, {"groups": 2, "dynamic": "none"}, {"groups": [4], "dynamic": ["batch"]}),
     "sppf": (pooled_pyramid, (4, 8, 9), {"pools": "in a row", "dynamic": "none"}, {"pools": ["side by side"], "dynamic": ["batch", "all"]}),
-    "distribution-focal-loss": (distances, (16, 6), {"dynamic": "none"}, {"dynamic": ["batch"]}),
+    "distribution-focal-loss": (distances, (16, 6), {"bins": 4, "dynamic": "none"}, {"dynamic": ["batch"]}),
+    "float16-conv": (half_conv, IMAGE, {"dynamic": "none"}, {"dynamic": ["batch"]}),
+    "float16-matmul": (half_matmul, TOKENS, {"dynamic": "none"}, {"dynamic": ["batch"]}),
+    "float32-softmax": (half_softmax, TOKENS, {"dtype": "float16", "dynamic": "none"}, {"dynamic": ["batch"]}),
     "window-partition": (
         windows, (4, 6, 8), {"shifted": False, "back": False, "dynamic": "none"}, {"shifted": [True], "back": [True], "dynamic": ["batch"]},
     ),
@@ -329,6 +347,7 @@ OTHERS: dict[str, tuple[Make, dict[str, Any]]] = {
     "block/region-head": (region_head, {"flat": "Flatten", "dynamic": "none"}),
     "block/upscale": (upscale, {"cut": True, "skip": False, "dynamic": "none"}),
 }
+HALF = Tolerance(1e-3, 1e-2, "computed in float16 between its Casts")
 QUANTISED = Tolerance(0.05, 0.01, "inputs are quantised to 8 bits, and runtimes round halves differently")
 
 
@@ -338,7 +357,11 @@ def probes() -> Iterator[Probe]:
             batch = f["dynamic"] != "none"
             x = data(3 if batch else 1, *shape, dtype=f.get("dtype", "float32"), low=-2, high=2)
             free: Sequence[int | str] = ["N", *(shape if f["dynamic"] == "batch" else [shape[0], *"HW"])]
-            yield one(name, f, {"X": x}, {"X": free} if batch else None, QUANTISED if "dynamic-" in name else None)
+            tolerance = QUANTISED if "dynamic-" in name else HALF if "float16-" in name else None
+            yield one(name, f, {"X": x}, {"X": free} if batch else None, tolerance)
+    for f in vary({"bins": 6, "dynamic": "none"}, dynamic=["batch"]):
+        x = data(1 if f["dynamic"] == "none" else 3, 24, 6, low=-2, high=2)
+        yield one("distribution-focal-loss", f, {"X": x}, {"X": ["N", 24, 6]} if f["dynamic"] == "batch" else None)
     for f in vary(OTHERS["masked-mean"][1], spread=[False], normalised=[True], dynamic=["batch", "both"], opset=[18]):
         inputs = {"X": data(2, 5, 8), "mask": np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.int64)}
         lead: list[int | str] = {"none": [2, 5], "batch": ["N", 5], "both": ["N", "S"]}[f["dynamic"]]

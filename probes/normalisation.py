@@ -85,21 +85,28 @@ def layernorm(f: dict, context: bool = False) -> Probe:
     )
 
 
-def uninferred(f: dict, op_type: str, name: str, inputs: dict[str, Array | Const], answer: Answer | None = None, **attributes: Any) -> Probe:
+def uninferred(
+    f: dict, op_type: str, name: str, inputs: dict[str, Array | Const], answer: Answer | None = None, context: bool = False, **attributes: Any
+) -> Probe:
     """A probe of an operator whose output onnx cannot infer (its checker also refuses GroupNormalization-18, deprecated): set after the check."""
     graph, feeds = Graph(), {k: v for k, v in inputs.items() if isinstance(v, np.ndarray)}
-    made = graph(op_type, *[v if isinstance(v, Const) else k for k, v in inputs.items()], mark=True, **attributes)
+    given = [v if isinstance(v, Const) else k for k, v in inputs.items()]
+    if context:
+        given[0] = graph("Relu", given[0])
+    made = graph(op_type, *given, mark=True, **attributes)
+    if context:
+        made, name = graph("Relu", made), f"{name},between=Relu"
     proto = finish(graph, feeds, [], max(f["opset"], 21) if op_type == "GroupNormalization" else f["opset"], free(f, "X", feeds["X"]))
     proto.opset_import[0].version = f["opset"]
     proto.graph.output.add(name=made, type=proto.graph.input[0].type)
-    return Probe(f"{FAMILY}/{op_type}:{name}", FAMILY, proto, feeds, graph.marked, answer=answer)
+    return Probe(f"{FAMILY}/{op_type}:{name}", FAMILY, proto, feeds, graph.marked, "", context, answer=answer)
 
 
-def groupnorm(f: dict) -> Probe:
+def groupnorm(f: dict, context: bool = False) -> Probe:
     params = [data(f["groups"] if f["opset"] < 21 else 6, dtype=f["dtype"], low=0.5 - i, high=1.5, seed=i) for i in (0, 1)]
     scale, bias = params if f["params"] == "computed" else [Const(p) for p in params]
     inputs = {"X": image(f), "scale": scale, "bias": bias}
-    return uninferred(f, "GroupNormalization", describe(GROUP, f), inputs, num_groups=f["groups"], epsilon=EPSILON[f["epsilon"]])
+    return uninferred(f, "GroupNormalization", describe(GROUP, f), inputs, None, context, num_groups=f["groups"], epsilon=EPSILON[f["epsilon"]])
 
 
 def rmsnorm(f: dict, context: bool = False) -> Probe:
@@ -157,6 +164,8 @@ def probes() -> Iterator[Probe]:
     for f in vary(GROUP, rank=[3, 5], groups=[1, 6], epsilon=eps, params=computed, dtype=["float16"], opset=[18], dynamic=["batch"]):
         yield groupnorm(f)
     yield groupnorm({**GROUP, "opset": 18, "rank": 3})
+    for opset in (18, 21):
+        yield groupnorm({**GROUP, "opset": opset}, context=True)
     for f in vary(RMS, rank=[2, 4], axis=[1, 2, -2], epsilon=eps, params=computed, dtype=halves, opset=[24], dynamic=["batch"]):
         yield rmsnorm(f)
     for f in vary(LRN, size=[1, 3, 4], rank=[3, 5], parameters=["default"], dtype=["float16"], opset=[11], dynamic=["batch"]):

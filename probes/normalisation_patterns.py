@@ -27,7 +27,7 @@ def free(f: dict, name: str, x: Array) -> dict[str, Sequence[int | str]]:
     return {name: [*names, *x.shape[len(names) :]][: x.ndim]}
 
 
-def layer_primitives(f: dict) -> Probe:
+def layer_primitives(f: dict, context: bool = False) -> Probe:
     x, dtype = image(f) if f["over"] == "channel" else words(f), f["dtype"]
     axes = [1] if f["over"] == "channel" else [-1]
     shape = (6, 1, 1) if f["over"] == "channel" else (8,)
@@ -42,7 +42,8 @@ def layer_primitives(f: dict) -> Probe:
             y = g("Add", y, const(data(*shape, dtype=dtype, seed=1)))
         return str(y)
 
-    return pattern(FAMILY, "layernorm-primitives", describe(LAYER_PRIMITIVES, f), make, {"x": x}, opset=f["opset"], dynamic=free(f, "x", x))
+    name, dims = describe(LAYER_PRIMITIVES, f), free(f, "x", x)
+    return pattern(FAMILY, "layernorm-primitives", name, make, {"x": x}, opset=f["opset"], dynamic=dims, context=context)
 
 
 def rms_primitives(f: dict) -> Probe:
@@ -56,7 +57,7 @@ def rms_primitives(f: dict) -> Probe:
     return pattern(FAMILY, "rmsnorm-primitives", describe(RMS_PRIMITIVES, f), make, {"x": x}, opset=f["opset"], dynamic=free(f, "x", x))
 
 
-def group_primitives(f: dict) -> Probe:
+def group_primitives(f: dict, context: bool = False) -> Probe:
     x, dtype = image(f), f["dtype"]
     shape = (6, *[1] * (x.ndim - 2))
 
@@ -66,10 +67,11 @@ def group_primitives(f: dict) -> Probe:
         back = g("Reshape", normal, g("Shape", "x") if f["back"] == "Shape" else const([0, *x.shape[1:]]))
         return str(g("Add", g("Mul", back, const(data(*shape, dtype=dtype, low=0.5, high=1.5))), const(data(*shape, dtype=dtype, seed=1))))
 
-    return pattern(FAMILY, "groupnorm-primitives", describe(GROUP_PRIMITIVES, f), make, {"x": x}, opset=f["opset"], dynamic=free(f, "x", x))
+    name, dims = describe(GROUP_PRIMITIVES, f), free(f, "x", x)
+    return pattern(FAMILY, "groupnorm-primitives", name, make, {"x": x}, opset=f["opset"], dynamic=dims, context=context)
 
 
-def instance_primitives(f: dict) -> Probe:
+def instance_primitives(f: dict, context: bool = False) -> Probe:
     x, dtype = image(f), f["dtype"]
     axes, shape = list(range(2, x.ndim)), (6, *[1] * (x.ndim - 2))
 
@@ -79,7 +81,8 @@ def instance_primitives(f: dict) -> Probe:
         y = g("Div", centred, g("Sqrt", g("Add", reduce_mean(g, f, square, axes), const(1e-5, dtype))))
         return str(g("Add", g("Mul", y, const(data(*shape, dtype=dtype, low=0.5, high=1.5))), const(data(*shape, dtype=dtype, seed=1))))
 
-    return pattern(FAMILY, "instancenorm-primitives", describe(INSTANCE_PRIMITIVES, f), make, {"x": x}, opset=f["opset"], dynamic=free(f, "x", x))
+    name, dims = describe(INSTANCE_PRIMITIVES, f), free(f, "x", x)
+    return pattern(FAMILY, "instancenorm-primitives", name, make, {"x": x}, opset=f["opset"], dynamic=dims, context=context)
 
 
 def reduce_mean(g: Graph, f: dict, x: str, axes: Sequence[int]) -> Any:
@@ -89,10 +92,14 @@ def reduce_mean(g: Graph, f: dict, x: str, axes: Sequence[int]) -> Any:
 def probes() -> Iterator[Probe]:
     for f in vary(LAYER_PRIMITIVES, rank=[2, 4], opset=[13, 18], affine=[False], dtype=["float16"], dynamic=["batch"]):
         yield layer_primitives(f)
-    yield layer_primitives({**LAYER_PRIMITIVES, "rank": 4, "over": "channel"})
+    for context in (False, True):
+        yield layer_primitives({**LAYER_PRIMITIVES, "rank": 4, "over": "channel"}, context)
     for f in vary(RMS_PRIMITIVES, rank=[4], inverse=["Reciprocal"], opset=[13, 18], dtype=["float16"], dynamic=["batch"]):
         yield rms_primitives(f)
     for f in vary(GROUP_PRIMITIVES, rank=[3], back=["Shape"], opset=[13], dtype=["float16"], dynamic=["batch"]):
         yield group_primitives(f)
     for f in vary(INSTANCE_PRIMITIVES, rank=[3, 5], square=["Mul"], opset=[13, 18], dtype=["float16"], dynamic=["batch"]):
         yield instance_primitives(f)
+    yield group_primitives(GROUP_PRIMITIVES, context=True)
+    for f in vary(INSTANCE_PRIMITIVES, square=["Mul"], opset=[13, 18]):
+        yield instance_primitives(f, context=True)

@@ -20,12 +20,13 @@ def conv(g: Graph, x: str, out: int, cin: int, kernel: int = 3, seed: int = 0, g
     return str(g("Conv", x, weight, bias, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, group=group))
 
 
-def one(name: str, base: dict, f: dict, make: Any, *shape: int) -> Probe:
+def one(name: str, base: dict, f: dict, make: Any, *shape: int, context: bool = False) -> Probe:
     """A pattern over one image; dynamic=batch declares N and feeds 3."""
     batch = f.get("dynamic", "none") != "none"
     x = data(3 if batch else 1, *shape)
     free: Sequence[int | str] = ["N", *(shape if f.get("dynamic") == "batch" else [shape[0], "H", "W"])]
-    return pattern(FAMILY, name, describe(base, f), lambda g: make(g, f), {"X": x}, opset=f.get("opset", 17), dynamic={"X": free} if batch else None)
+    dims = {"X": free} if batch else None
+    return pattern(FAMILY, name, describe(base, f), lambda g: make(g, f), {"X": x}, opset=f.get("opset", 17), dynamic=dims, context=context)
 
 
 def shuffle(g: Graph, f: dict) -> str:
@@ -172,6 +173,8 @@ def probes() -> Iterator[Probe]:
         shape = (2 * factor**2, 2, 3) if way == "up" else (3, 2 * factor, 3 * factor)
         for dynamic in ("none", "batch") if factor == 2 else ("none",):
             yield one("pixel-shuffle-primitives", base, {"way": way, "factor": factor, "dynamic": dynamic}, shuffle_pixels, *shape)
+        f = {"way": way, "factor": factor, "dynamic": "none"}
+        yield one("pixel-shuffle-primitives", base, f, shuffle_pixels, *shape, context=True)
     both = {"mode": "linear", "coordinates": "align_corners", "by": "scales", "dynamic": "none"}
     yield one("upsample-conv", PATTERNS["upsample-conv"][2], both, upsample, 4, 5, 6)
     final = {"kept": 1, "then": "MatMul", "dynamic": "batch", "opset": 17}

@@ -135,6 +135,8 @@ def probes() -> Iterator[Probe]:
     yield pool("AveragePool", AVERAGE, {**AVERAGE, **dropped})
     yield pool("MaxPool", MAXIMUM, {**MAXIMUM, **dropped})
     yield pool("AveragePool", AVERAGE, {**AVERAGE, "dtype": "bfloat16", "opset": 22})
+    yield pool("AveragePool", AVERAGE, {**AVERAGE, "rank": 3, "count_include_pad": 1})
+    yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, "map": "1x9x9", "count_include_pad": 1})
 
     for f in pairwise(MAXIMUM, pads=["none", "asymmetric", "SAME_UPPER", "SAME_LOWER"], ceil_mode=[1], outputs=[2]):
         if not (f["pads"].startswith("SAME") and f["ceil_mode"]):

@@ -235,7 +235,7 @@ LATER: dict[str, tuple[float, float, float, dict, tuple]] = {
     "GatherND": (1, -1.9, 1.9, {}, (const([[0, 3], [0, 5]]),)), "LRN": (1, -1.9, 1.9, {"size": 3}, ()), "LpNormalization": (0.5, -1.9, 1.9,
         {"axis": 1}, ()),
     "CumSum": (6, -1.9, 1.9, {}, (const(2),)), "ReverseSequence": (1, -1.9, 1.9, {"batch_axis": 0, "time_axis": 1}, (const([4]),)),
-    "ThresholdedRelu": (1, -1.9, 1.9, {"alpha": 0.3}, ()),
+    "Asin": (0.7, -0.6, 0.6, {}, ()), "ThresholdedRelu": (1, -1.9, 1.9, {"alpha": 0.3}, ()),
 }  # fmt: skip
 """Rarer operators that quantisers put into islands: span of the output, range of the input, attributes, constant inputs."""
 
@@ -256,7 +256,7 @@ def later() -> Iterator[Probe]:
         f = {**f, "opset": 16}
         grid = data(1, 4, 5, 2, low=-0.9, high=0.9)
         yield island("GridSample", f, lambda g, x, points=grid: g("GridSample", x, Const(points), mode="bilinear", align_corners=0, mark=True))
-        yield island("Where", f, lambda g, x, k=kind: g("Where", Const(data(8, 6, 6, dtype="bool")), x, store(g, g("Neg", x), k), mark=True))
+        yield island("Where", f, lambda g, x, k=kind: g("Where", Const(data(8, 6, 6, dtype="bool")), x, store(g, g("Relu", x), k), mark=True))
         for name, high in (("values", 0), ("index", 1)):
 
             def largest(g: Graph, x: str, take: int = high) -> str:

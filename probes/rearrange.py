@@ -33,7 +33,7 @@ def ints(values: Sequence[int] | int, form: str = "constant") -> Array | Const:
 PAD = {"mode": "constant", "pads": "spatial", "value": "absent", "form": "constant", "rank": 4, "dtype": "float32", "dynamic": "none", "opset": 17}
 
 
-def one_pad(f: dict, context: bool = False) -> Probe:
+def one_pad(f: dict, context: bool = False, between: str = "Conv") -> Probe:
     """pads and value are attributes at opset 2, inputs from 11 on."""
     rank, x = f["rank"], image(f)
     n = max(rank - 2, 1)
@@ -51,7 +51,8 @@ def one_pad(f: dict, context: bool = False) -> Probe:
         return single_op(FAMILY, "Pad", name, {"X": x}, opset=7, dynamic=dims, context=context, mode=mode, pads=pads, value=value)
     given = None if value is None else np.asarray(value, np_dtype(f["dtype"]))
     inputs: Inputs = {"X": x, "pads": ints(pads, f["form"]), "value": given if given is None or f["value"] == "computed" else Const(given)}
-    return single_op(FAMILY, "Pad", name, inputs, opset=f["opset"], dynamic=dims, context=context, mode=mode, answer=answer)
+    around = {"context": context, "between": between}
+    return single_op(FAMILY, "Pad", name, inputs, opset=f["opset"], dynamic=dims, mode=mode, answer=answer, **around)
 
 
 def padded(pads: Sequence[int], scale: float) -> Answer:
@@ -80,6 +81,8 @@ def pad() -> Iterator[Probe]:
         yield one_pad(f)
     for f in vary(PAD, mode=["reflect", "edge"], pads=["asymmetric", "channel", "negative"], value=["other"], opset=[7, 11]):
         yield one_pad(f, context=True)
+    for f in ({"pads": "asymmetric"}, {"mode": "edge"}):
+        yield one_pad({**PAD, **f}, context=True, between="Add")
     for mode, axes in ((None, [2, 3]), (None, [-1]), (None, [3, 1]), ("reflect", [2, 3])):  # axes came with opset 18
         inputs: Inputs = {"X": image({}), "pads": ints([1, 2][: len(axes)] * 2), "value": None, "axes": ints(axes)}
         name = f"axes={'x'.join(map(str, axes))},mode={mode or 'constant'},opset=18"

@@ -186,6 +186,10 @@ def probes() -> Iterator[Probe]:
             yield recurrent(op, {**base, "direction": "bidirectional", "dynamic": "both", "batch": 2})
             yield recurrent(op, {**base, "direction": "bidirectional", "initial": "computed", "outputs": "Y"})
     yield recurrent("LSTM", {"batch": 3, "lengths": "mixed, none whole"})
+    yield recurrent("LSTM", {"bias": "absent", "initial": "constant"})
+    for op in ("LSTM", "GRU"):
+        yield recurrent(op, {"lengths": "whole", "initial": "constant"})
+    yield recurrent("GRU", {"lengths": "whole", "initial": "constant", "linear_before_reset": 1})
     yield recurrent("LSTM", {"direction": "bidirectional", "layout": 1, "batch": 2, "initial": "computed"})
     yield recurrent("LSTM", {"dtype": "bfloat16", "opset": 22})
     yield recurrent("GRU", {"linear_before_reset": 1, "direction": "bidirectional"})

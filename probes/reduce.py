@@ -73,6 +73,10 @@ def reductions() -> Iterator[Probe]:
     yield reduction("Sum", {**BASE, "axes": "empty"}, "axes=empty,noop", noop_with_empty_axes=1)
     for dtype in ("int8", "uint8", "int64"):
         yield reduction("Max", {**BASE, "axes": "last", "dtype": dtype})
+    for op in ("Sum", "Prod", "Max", "L1"):
+        yield single_op(FAMILY, f"Reduce{op}", "over nothing", {"X": data(2, 0, 4), "axes": const([1])}, opset=20)
+    for op in ("Mean", "Sum", "Max", "L2"):
+        yield reduction(op, {**BASE, "axes": "last", "rank": 2})
     for op in ("Mean", "Sum", "Max"):  # as exporters write pooling and token means
         yield reduction(op, {**BASE, "axes": "negative spatial", "keepdims": 0, "dynamic": "batch", "opset": 13})
         yield reduction(op, {**BASE, "axes": "channel", "keepdims": 0, "rank": 3, "opset": 13})

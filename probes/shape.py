@@ -130,6 +130,7 @@ def concat() -> Iterator[Probe]:
     yield one_concat({**base, "rank": 1, "axis": 0, "dtype": "int64", "constant": "second"}, "rank=1,axis=0,constant=second,dtype=int64")
     for f in vary(base, axis=[2, -1], constant=["second"]):
         yield one_concat(f, describe(base, f), context=True)
+    yield one_concat({**base, "inputs": 1}, "inputs=1", context=True)
 
 
 def one_concat(f: dict, name: str, context: bool = False) -> Probe:

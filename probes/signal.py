@@ -55,11 +55,13 @@ def dft(f: dict) -> Probe:
 
 def stft(f: dict) -> Probe:
     x = data(2, 32, 2 if f["input"] == "complex" else 1, dtype=f["dtype"])
+    x = x[..., 0] if f["input"] == "rank 2" else x
     taper = np.hanning(8).astype(f["dtype"]) if f["window"] != "absent" else np.ones(8, f["dtype"])
     given = {"constant": Const(taper), "computed": taper, "absent": None}[f["window"]]
 
     def answer(feeds: dict[str, Array]) -> list[Array]:
-        frames = np.stack([whole(feeds["X"])[:, i : i + 8] for i in range(0, 25, 4)], 1) * feeds.get("window", taper)
+        signal = feeds["X"] if feeds["X"].ndim == 2 else whole(feeds["X"])
+        frames = np.stack([signal[:, i : i + 8] for i in range(0, 25, 4)], 1) * feeds.get("window", taper)
         made = np.fft.fft(frames)
         return [parts(made[..., :5] if f["onesided"] else made, f["dtype"])]
 
@@ -123,6 +125,7 @@ def probes() -> Iterator[Probe]:
     ):  # fmt: skip
         f = {**f, "frame_length": "given"} if f["window"] == "absent" else f
         yield stft({**f, "onesided": 0} if f["input"] == "complex" else f)
+    yield stft({**STFT, "input": "rank 2", "frame_length": "given"})  # as PyTorch's exporter writes it
     for op in WINDOWS:
         for f in vary(WINDOW, size=["constant"], type=["int32"], periodic=[0], dtype=["float64", "float16"]):
             yield window(op, f)

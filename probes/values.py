@@ -2,12 +2,13 @@
 Shape, Size, Identity and Dropout at inference. Makers of constants are joined to an input, since a graph without inputs is another matter."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from onnx import helper, numpy_helper
 
-from opcompat.probe import Array, Const, Probe, const, data, describe, grid, np_dtype, pattern, single_op, vary
+from opcompat.probe import Array, Const, Graph, Probe, Tolerance, const, data, describe, grid, np_dtype, pattern, single_op, vary
 
 FAMILY = "values"
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int64", "int8", "uint8", "bool")
@@ -52,6 +53,14 @@ def casts() -> Iterator[Probe]:
             dynamic={"X": ["N", 6]},
             to=code(target),
         )
+    for target in ("int64", "int32", "bool", "float16"):  # as networks have them: not as the model's output
+
+        def back(g: Graph, t: str = target) -> str:
+            return str(g("Cast", g("Cast", g("Relu", "X"), to=code(t), mark=True), to=code("float32")))
+
+        tolerance = Tolerance(0.05, 1e-3, "between the two it is rounded to float16") if target == "float16" else None
+        inside = pattern(FAMILY, "Cast", f"float32 to {target},then=back", back, {"X": castable("float32", target, 2, 3, 4)}, tolerance=tolerance)
+        yield replace(inside, context=True)
     for source, target in (("float32", "int64"), ("float32", "float16"), ("int64", "float32")):
         for form in ("constant", "computed"):
             like = data(2, dtype=target)

@@ -49,8 +49,14 @@ class Runtime:
             raise
         feeds = {name: self.blob(inputs[name], dtypes[name]) for name in info["inputs"]}
         stage("run")
-        results = network.run(feeds)
-        declared = {o.name: o.type.tensor_type for o in self.onnx.load(model).graph.output}
+        graph = self.onnx.load(model).graph
+        try:
+            results = network.run(feeds)
+        except Exception as error:
+            if "layer has no output" in str(error) and {i.name for i in graph.input} - {name for n in graph.node for name in n.input}:
+                raise CannotFeed("a model with an input that nothing reads is refused, whatever its operators") from error
+            raise
+        declared = {o.name: o.type.tensor_type for o in graph.output}
         ranks = [len(declared[n].shape.dim) if declared[n].HasField("shape") else None for n in outputs]
         made = [self.array(results[n], dtypes[n], rank) for n, rank in zip(outputs, ranks)]
         return made, {"placement": "native", "units": ["CPU"]}

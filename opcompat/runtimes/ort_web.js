@@ -78,8 +78,11 @@ var opcompat = (() => {
   async function run({ inputs, outputs }) {
     let made;
     if (flavour === "onnxjs") {
-      // what InferenceSession.run does, but for the conversion of outputs: that makes float64 float32 and refuses small integers
-      const feeds = new Map(Object.entries(inputs).map(([name, i]) => [name, new library.Tensor(array(i), i.dtype, i.dims).internalTensor]));
+      // what InferenceSession.run does, but for the conversion of outputs: that makes float64 float32 and refuses small integers.
+      // The public tensor refuses to be empty, the library's own inside a graph does not
+      const Inner = new library.Tensor([0], "float32", [1]).internalTensor.constructor;
+      const inner = (i) => (i.dims.includes(0) ? new Inner(i.dims, i.dtype, undefined, undefined, array(i)) : new library.Tensor(array(i), i.dtype, i.dims).internalTensor);
+      const feeds = new Map(Object.entries(inputs).map(([name, i]) => [name, inner(i)]));
       const all = await session.session.run(feeds);
       made = outputs.map((name) => output(all.get(name)));
     } else {

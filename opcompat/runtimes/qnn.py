@@ -21,6 +21,13 @@ _REASONS = (
     r"(Cannot get shape[^\x1b\n]*)",
     r"<E> ([^\x1b\n]*)",
 )
+_OF_THE_EDGE = (  # what is said of float64 and the like at a graph's ends
+    *("backendValidateOpConfig", "Failed to add node", "Failed to create", "Failed to pre-register"),
+    *("Unsupported FP64 data type in graph IO", "Operators of type `Dropout`"),
+)
+_QUANTIZE = b'"\x0eQuantizeLinear'  # the operator as protobuf writes it, not DynamicQuantizeLinear
+_CAST_TO_FLOAT = (b"\n\x02to\x18\x01", b"\n\x02to\x18\n")  # the attribute `to` of float32 and float16
+_AFFINITY = "filtered off QNN by the op_affinity provider option"
 
 
 class CannotFeed(Exception):
@@ -44,7 +51,8 @@ class Runtime:
     TARGETS = {
         "qnn/htp-" + arch: {"htp_arch": arch[1:], "soc_model": soc, "precision": "float16", "float": arch != "v68"} for arch, soc in _SOC.items()
     }
-    ASIDE = ("due to its ONNX opset", "does not support a single Quantize/Dequantize node")  # of the whole model, of a lone node
+    # of the whole model, of a lone node
+    ASIDE = ("due to its ONNX opset", "does not support a single Quantize/Dequantize node", "at the graph's edge")
     ABOUT = "QNN HTP compiler and simulator for v68 (SM8350) to v81 (SM8850), float16 precision, CPU fallback off."
 
     def __init__(self, options):
@@ -71,18 +79,23 @@ class Runtime:
         return {"onnxruntime-qnn": self.qnn_version, "onnxruntime": self.ort.__version__}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
+        self.edge = ""
         options = self.ort.SessionOptions()
         options.log_severity_level = 0  # the validator's reasons appear only there
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         options.add_provider_for_devices(self.devices, self.provider)
-        if not self.options["float"] and any("float" in d for d in dtypes.values()):
+        if not self.options["float"]:
             with open(model, "rb") as file:
-                if b"QuantizeLinear" not in file.read():  # a QDQ graph is float at its ends only
-                    raise CannotFeed("v68 has no float units; the host simulates them in float32, which says nothing of the chip")
+                text = file.read()
+            floats = any("float" in d for d in dtypes.values()) or any(cast in text for cast in _CAST_TO_FLOAT)
+            if floats and _QUANTIZE not in text:  # a QDQ graph is float at its ends only
+                raise CannotFeed("v68 has no float units; the host simulates them in float32, which says nothing of the chip")
+        self.edge = self._edge({d for name, d in dtypes.items() if name not in outputs}, [dtypes[name] for name in outputs])
         stage("compile")
         session = self.ort.InferenceSession(model, options)
+        self.edge = ""
         session.disable_fallback()
         units = sorted({str(g.ep_name) for g in session.get_provider_graph_assignment_info()})
         stage("run")
@@ -94,6 +107,17 @@ class Runtime:
         placement = "native" if units in ([], ["QNNExecutionProvider"]) else "mixed"  # Shape of a known shape is folded, nothing is placed
         return list(made), {"placement": placement, "units": units or ["no node is left of it"]}
 
+    def _edge(self, ins, outs):
+        """Name what a model has at its edge that is refused there only; between other nodes the same node is taken, which docs/audit/qnn.md shows."""
+        if "float64" in ins or "float64" in outs:
+            return "float64"  # inside a graph it is computed in float16
+        taken = {"float32", "float16", "bool", "uint8", "int32", "int64"}
+        if self.op in ("Cast", "CastLike", "Gather", "GatherND") and "int64" in outs and ins <= taken:
+            return "an int64 result"  # inside a graph it is an int32
+        if self.op == "Identity" or (self.op == "Dropout" and len(outs) == 1):
+            return "a node that ONNX Runtime takes out"
+        return "a float16 input" if self.op == "MatMulNBits" and "float16" in ins else ""
+
     def explain(self, error, log):
         """ORT only says that nodes were left over; the validator's reasons are in the verbose log."""
         lines = [line for line in log.splitlines() if not re.search(r"`Transpose(_token_\d+)?`|\(Transpose\)", line)] or log.splitlines()
@@ -104,6 +128,11 @@ class Runtime:
         lone = "does not support a single Quantize/Dequantize node"  # said too of those left over when the operator between them is refused
         reasons = [r for r in reasons if lone not in r] or reasons
         text = str(error)
+        if self.edge and "Load model from" not in text and all(r.startswith(_OF_THE_EDGE) for r in reasons[:1]):
+            text = "%s at the graph's edge" % self.edge
+        if reasons and _AFFINITY in reasons[0]:
+            allow = '{"op_type": {"%s": "htp"}}' % self.op
+            return "%s It is off by default; op_affinity names a JSON file, and %s in it lets HTP take it." % (reasons[0], allow)
         if reasons and "fallback to CPU EP has been explicitly disabled" in text:
             return " | ".join(reasons[:4])
         return " | ".join([*reasons[:4], text])

@@ -8,6 +8,7 @@ https://github.com/PINTO0309/onnx2tf, https://ai.google.dev/edge/litert
 
 import contextlib
 import gc
+import importlib
 import io
 import os
 import re
@@ -46,10 +47,26 @@ class Runtime:
 
         with contextlib.suppress(ImportError):  # needed before 2.5 only if it is there
             import onnxsim  # noqa: F401 (for the process that simplifies)
-        self.onnx, self.convert, self.metadata = onnx, onnx2tf.convert, metadata
+        self.onnx, self.convert, self.metadata, self.refused = onnx, onnx2tf.convert, metadata, []
+        self.listen()
+        # before a GroupNorm of com.microsoft it looks for nvidia-smi, and then makes no use of it
+        importlib.import_module("onnx2tf.onnx2tf").check_cuda_enabled = lambda: True
         onnx2tf_alone.settle()
         self.start()
         gc.freeze()  # the converter collects garbage twice a model
+
+    def listen(self):
+        """Note why the converter refuses an operator: it swallows that where it makes a placeholder instead, and tells only the operator's name."""
+        from onnx2tf.tflite_builder.op_registry import NodeValidationError
+
+        made = NodeValidationError.__init__
+
+        def noted(error, *args, **others):
+            made(error, *args, **others)
+            if error.reason_code != "custom_op_candidate_disabled":  # says what the placeholder says
+                self.refused.append((error.node_op, str(error)))
+
+        NodeValidationError.__init__ = noted
 
     def start(self):
         """Import what runs the converted model."""
@@ -83,6 +100,7 @@ class Runtime:
         """Return the path of the .tflite. onnx2tf overwrites its input, exits instead of raising, and calls placeholders a success."""
         copy = shutil.copy(model, os.path.join(folder, "model.onnx"))
         said = io.StringIO()
+        self.refused.clear()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 self.convert(
@@ -97,9 +115,10 @@ class Runtime:
                 chain.append(chain[-1].__cause__)
             words = [str(e) for e in chain[-1:] if not isinstance(e, SystemExit)] or re.findall(r"ERROR:.*", said.getvalue())
             raise RuntimeError(" ".join(words) or said.getvalue()[-500:] or "onnx2tf exits without a word") from error
-        placeholders = re.search(r"Custom ops lowered: .*", re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue()))
+        placeholders = re.search(r"Custom ops lowered: .*?(?:onnx_ops=\[(.*?)\].*)?$", re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue()), re.M)
         if placeholders:
-            raise RuntimeError(placeholders.group())
+            named = (placeholders[1] or "").split(", ")
+            raise RuntimeError(" | ".join([*dict.fromkeys(why for op, why in self.refused if op in named), placeholders[0]]))
         made = os.path.join(folder, "model_float32.tflite")
         if not os.path.exists(made):
             raise RuntimeError("onnx2tf wrote no model_float32.tflite, but %s" % sorted(os.listdir(folder)))
@@ -145,12 +164,9 @@ class Runtime:
         return made, {"placement": "native", "units": self.units(interpreter._get_ops_details())}
 
     def feed(self, array, detail):
-        """Return the array in the dtype that the converter chose for this input, whose shape must be the ONNX one."""
+        """Return the array in the dtype and layout that the converter chose for this input."""
         name, signature, kind = detail["name"], list(map(int, detail["shape_signature"])), np.dtype(detail["dtype"])
-        if array.shape == () and signature == [1]:
-            array = array.reshape(1)
-        if len(signature) != array.ndim or any(s not in (-1, n) for s, n in zip(signature, array.shape)):
-            raise RuntimeError("the converter made input %s %s of shape %s" % (name, signature, list(array.shape)))
+        array = self.laid_out(array, name, signature)
         if array.dtype.kind in "OU":
             return array.astype(object)
         if array.dtype == np.uint8 and kind == np.int8 and detail["quantization"][0]:
@@ -159,6 +175,21 @@ class Runtime:
         if array.dtype != kind and not np.array_equal(made, array, equal_nan=array.dtype.kind == "f"):
             raise RuntimeError("the converter made input %s %s of %s, which does not hold its values" % (name, kind, array.dtype))
         return made
+
+    def laid_out(self, array, name, signature):
+        """Return the array in the shape of this input: beside some operators the converter moves channels last, whatever it was told."""
+
+        def fits(shape):
+            return len(signature) == len(shape) and all(s in (-1, n) for s, n in zip(signature, shape))
+
+        if array.shape == () and signature == [1]:
+            return array.reshape(1)
+        if fits(array.shape):
+            return array
+        if array.ndim > 2 and fits(np.moveaxis(array, 1, -1).shape):
+            return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+        # seen of Flatten where it is the first of the model only, so it says nothing of the operator
+        raise CannotFeed("the converter made input %s %s of shape %s" % (name, signature, list(array.shape)))
 
     def unshift(self, array, dtype, detail):
         """Undo the shift by which the converter makes quantised uint8 int8."""
@@ -233,12 +264,41 @@ class Gpu(Runtime):
         with contextlib.redirect_stdout(said):
             self.lite.experimental.Analyzer.analyze(model_path=path, gpu_compatibility=True)
         text = said.getvalue()
-        warnings = re.findall(r"GPU COMPATIBILITY WARNING: (?!Subgraph#)(.*)", text)
+        warnings = self.warnings(text)
+        own = self.without_company(warnings, path, text) if self.op else warnings
+        if own:
+            raise RuntimeError(" | ".join(dict.fromkeys(words for *_, words in own)))
         if warnings:
-            raise RuntimeError(" | ".join(dict.fromkeys(warnings)))
+            refused = " | ".join(dict.fromkeys(words for *_, words in warnings))
+            raise CannotFeed("only Quantize and Dequantize around this operator are refused: %s" % refused)
         if "looks compatible with GPU delegate" not in text:
             raise CannotFeed("the analyser gives no answer")
         kinds = set(re.findall(r"^  T#.*?type:(\w+)\b(?! RO)", text, re.M))
         if kinds - {"FLOAT32", "FLOAT16"}:
             raise CannotFeed("the analyser looks at no dtype, and tensors here are %s" % ", ".join(sorted(kinds)))
         return None, {"placement": "native", "units": sorted(set(re.findall(r"Op#\d+ (\w+)\(", text)))}
+
+    def warnings(self, text):
+        """Return [(operator, its tensors, the output last, words)] of what the analyser refuses; it prints each warning below the operator's line."""
+        found, operator = [], ("", [])
+        for line in text.splitlines():
+            kind = re.match(r" *Op#\d+ (\w+)\(", line)
+            if kind:
+                operator = (kind[1], re.findall(r"T#\d+", line))
+            refusal = re.match(r"GPU COMPATIBILITY WARNING: (?!Subgraph#)(.*)", line)
+            if refusal:
+                found.append((*operator, refusal[1]))
+        return found
+
+    def without_company(self, warnings, path, text):
+        """Leave out what is refused of Quantize and Dequantize around the operator under test; the converter names tensors after theirs."""
+        nodes = self.onnx.load(os.path.join(os.path.dirname(path), "model.onnx")).graph.node
+        made = {name for node in nodes if node.op_type in {"QuantizeLinear", "DequantizeLinear"} - {self.op} for name in node.output}
+        names = dict(re.findall(r"^  (T#\d+)\((.*?)\) shape", text, re.M))
+
+        def company(kind, tensors):
+            called = {names.get(tensor, "") for tensor in tensors}
+            steps = {name.split("_onnx_requant_")[0] for name in called if "_onnx_requant_" in name}  # of a Quantize written out
+            return bool(steps & made) or (kind in ("QUANTIZE", "DEQUANTIZE") and names.get(tensors[-1]) in made)
+
+        return [warning for warning in warnings if not company(*warning[:2])]

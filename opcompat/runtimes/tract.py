@@ -52,4 +52,7 @@ class Runtime:
         except self.tract.TractError as error:
             if "TDim" not in str(error):
                 raise
+        try:
             return tensor.convert_to(self.tract.DatumType.I64).to_numpy()  # dimensions are numbers of a type of their own
+        except self.tract.TractError as error:
+            raise CannotFeed("a dimension that is dynamic, as an output of the graph: %s" % error) from error  # inside a graph it is right
