@@ -97,7 +97,7 @@ class Finding:
     workarounds: tuple[Advice, ...]
     related: tuple[Related, ...]
     nodes: tuple[str, ...]
-    """Their paths, in the model's order: a path is the node's name, made unique, behind those of the nodes whose bodies it is in."""
+    """Their paths, in the model's order."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ class ModelInfo:
     main_graph_nodes: int
     operators: dict[str, int]
     notes: tuple[str, ...]
+    paths: tuple[str, ...]
+    """Of all nodes in their order, those of the main graph first: a node's name, made unique, behind the path of the node whose body it is in."""
 
 
 @dataclass(frozen=True)
@@ -543,7 +545,7 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
     operators = Counter(f"{n.domain}:{n.op_type}" if n.domain else n.op_type for n in model.nodes)
     about = ModelInfo(
         model.name, model.sha256, model.ir_version, dict(model.opsets), len(model.nodes), len(model.main.nodes),
-        dict(sorted(operators.items())), model.notes,
+        dict(sorted(operators.items())), model.notes, tuple(n.path for n in model.nodes),
     )  # fmt: skip
     return Report(SCHEMA_VERSION, about, reports)
 

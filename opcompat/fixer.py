@@ -9,7 +9,7 @@ import onnx
 from opcompat import env
 from opcompat.checker import Finding, Report, check
 from opcompat.compare import Judgement, is_quantised, judge
-from opcompat.model import DTYPES, of_proto, read
+from opcompat.model import DTYPES, read
 from opcompat.oracle import ORACLES
 from opcompat.probe import Array, Probe, data
 from opcompat.runfiles import database_path, replacing
@@ -58,7 +58,7 @@ def rewrite(proto: onnx.ModelProto, report: Report, harm: Mapping[str, str] | No
     """
     by_name = {w.name: w for w in all_workarounds()}
     broken = _broken(report)
-    paths = [n.path for n in of_proto(proto, report.model.name, report.model.sha256, infer=False).main.nodes]
+    paths = report.model.paths[: report.model.main_graph_nodes]
     done, refused = [], []
     for index in range(len(paths) - 1, -1, -1):  # from the end: indexes of earlier nodes stay what they were
         finding = broken.get(paths[index])

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from opcompat.checker import SEVERITY, Advice, Cited, Finding, Report, TargetReport
@@ -34,6 +35,8 @@ class Problem:
     workarounds: dict[str, Advice]
     doubted: bool = False
     """True where a document accepts the nodes and measured evidence of kindred targets does not."""
+    first: Sequence[str] = ()
+    """The first of the nodes, as the model has them."""
 
     @property
     def verdict(self) -> Verdict:
@@ -75,6 +78,9 @@ def problems(report: Report) -> list[Problem]:
             first.groups |= problem.groups
             first.operators += problem.operators
             first.workarounds.update(problem.workarounds)
+    places = {path: place for place, path in enumerate(report.model.paths)}
+    for problem in merged.values():
+        problem.first = list(islice(merge(*problem.groups, key=places.__getitem__), SHOWN_NODES))
     order = {v: i for i, v in enumerate(("breaks", "falls_back", "slow", "works", "unknown"))}
     return sorted(merged.values(), key=lambda p: (order[p.verdict], -len(p.targets) * p.nodes, p.operators[0]))
 
@@ -123,7 +129,7 @@ def _rows(problem: Problem) -> list[tuple[str, str]]:
     f = problem.finding
     more = f" and {problem.nodes - SHOWN_NODES} more" if problem.nodes > SHOWN_NODES else ""
     rows = [
-        ("nodes", ", ".join(islice(chain.from_iterable(problem.groups), SHOWN_NODES)) + more),
+        ("nodes", ", ".join(problem.first) + more),
         ("why", f"{f.reason} ({f.confidence})" if f.confidence != "none" else f.reason),
     ]
     if f.stage:
