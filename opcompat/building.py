@@ -17,6 +17,8 @@ from opcompat.runfiles import StoreError, contributed_folder, options_key, read_
 from opcompat.store import SCHEMA_VERSION
 
 DOCUMENTED = ("declared", "reported", "claimed")
+REFUSED_OPSETS = 5
+"""So many probes refused for nothing but the opset of their model show that a target takes none so new."""
 STDERR = 500
 """Characters of the log that a crash or timeout keeps in the base, the last ones."""
 """Kinds of evidence that are tables and no runs, the strongest first."""
@@ -28,7 +30,7 @@ CREATE TABLE targets (
 ) WITHOUT ROWID;
 CREATE TABLE releases (
   release INTEGER PRIMARY KEY, target TEXT NOT NULL REFERENCES targets(target), version TEXT NOT NULL, position INTEGER NOT NULL,
-  current INTEGER NOT NULL, UNIQUE (target, version)
+  current INTEGER NOT NULL, newest_opset INTEGER, refused INTEGER, UNIQUE (target, version)
 );
 CREATE TABLE probes (
   probe_id INTEGER PRIMARY KEY, probe TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, family TEXT NOT NULL, domain TEXT NOT NULL,
@@ -325,10 +327,12 @@ def _insert_results(db: sqlite3.Connection, found: _Found, known: Mapping[str, A
     """Insert results by (probe, release). What only investigations need of older versions (errors, times, full messages) stays in run files."""
     versions = found.versions
     releases = {(t, v): number for number, (t, v) in enumerate(((t, v) for t in sorted(versions) for v in versions[t]), 1)}
-    listed = sorted(releases.items(), key=lambda item: item[1])
-    _insert(db, "releases", ((n, t, v, versions[t].index(v), int(v == found.newest[t])) for (t, v), n in listed))
+    newest = _newest_opsets(found, known)
+    for (t, v), n in sorted(releases.items(), key=lambda item: item[1]):
+        opset, refused = newest.get((t, v), (None, ""))
+        _insert(db, "releases", [(n, t, v, versions[t].index(v), int(v == found.newest[t]), opset, ids.get(refused))])
     texts, messages = _Kept(), _Kept()
-    blame = _blame(found, known)
+    blame = _blame(found, known, newest)
     seen: dict[tuple[int, str], list[tuple[str, str, int | None]]] = {}
     for target, numbers in versions.items():
         for version in numbers:
@@ -363,12 +367,34 @@ def _insert_results(db: sqlite3.Connection, found: _Found, known: Mapping[str, A
         _insert(db, "spans", ((probe_id, target, number, *span) for number, span in enumerate(spans)))
 
 
-def _blame(found: _Found, known: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return (probe, target) -> the facts blamed for a failure, over the newest version of each target."""
+def _newest_opsets(found: _Found, known: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, str]]:
+    """Return (target, version) -> (newest opset of a model that it takes, a probe refused for its opset), for those that refuse newer ones.
+
+    That is told from operators that are new by what passes in models of older opsets, in the same version of the operator, and never above.
+    """
+    every: dict[tuple[str, str], list[tuple[Any, bool]]] = {}
+    for (target, version, probe), (_, result) in found.latest.items():
+        if result.outcome not in OWN_FAULT and (target, version, probe) not in found.unconfirmed and known[result.digest].domain in ("", "pattern"):
+            every.setdefault((target, version), []).append((known[result.digest], result.outcome == "pass"))
+    made = {}
+    for release, results in every.items():
+        passing = {(p.domain, p.op_type, p.facts.get("since_version")) for p, good in results if good}
+        newest = max((p.opset for p, good in results if good), default=0)
+        refused = [p for p, _ in results if p.opset > newest and (p.domain, p.op_type, p.facts.get("since_version")) in passing]
+        if len(refused) >= REFUSED_OPSETS:
+            plainest = min(refused, key=lambda p: (p.opset, p.domain, len(p.model), p.id))
+            made[release] = (newest, plainest.id)
+    return made
+
+
+def _blame(found: _Found, known: Mapping[str, Any], newest: Mapping[tuple[str, str], tuple[int, str]]) -> dict[tuple[str, str], Any]:
+    """Return (probe, target) -> the facts blamed for a failure, over the newest version of each target; an opset that it refuses is no such fact."""
     groups: dict[tuple[str, str, str], list[Evidence]] = {}
     for (target, version, probe), (_, result) in sorted(found.latest.items()):
         if version == found.newest[target] and result.outcome not in OWN_FAULT and (target, version, probe) not in found.unconfirmed:
             p = known[result.digest]
+            if p.opset > newest.get((target, version), (p.opset, ""))[0]:
+                continue
             groups.setdefault((target, p.domain, p.op_type), []).append(Evidence(probe, p.facts, result.outcome, result.placement, p.context))
     return {(probe, target): cause for (target, _, _), group in groups.items() for probe, cause in causes(trusted(group)).items()}
 

@@ -4,6 +4,7 @@ report.schema.json beside this file is made from them by `python -m opcompat.che
 """
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -21,7 +22,7 @@ from opcompat.runfiles import database_path
 from opcompat.schema import schema
 from opcompat.signature import pattern_facts, signature
 from opcompat.store import Base, Document, Operator, Target
-from opcompat.workarounds import all_workarounds, facts_of, meant_for, proof
+from opcompat.workarounds import Workaround, all_workarounds, facts_of, meant_for, proof
 
 SCHEMA_VERSION = 3
 MAX_JUDGED = 100_000
@@ -499,6 +500,10 @@ def _kind(evidence: str) -> Kind:
     return next(kind for kind in get_args(Kind) if kind == evidence)
 
 
+def _advised(w: Workaround, shown: str = "") -> Advice:
+    return Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, shown)
+
+
 def _advice(subject: Subject, asked: Asked, judge: Judge, pattern: str, stage: str | None, message: str) -> tuple[Advice, ...]:
     """Return the workarounds that apply to the operator, or to the pattern that decided; a rewrite that its own probes disprove helps nobody."""
 
@@ -512,7 +517,7 @@ def _advice(subject: Subject, asked: Asked, judge: Judge, pattern: str, stage: s
             if w.name not in made and w.fits(name, facts, asked.target, stage, asked.version, message):
                 shown = proof(known(("pattern", f"workaround/{w.name}")), broken, subject.facts, asked.target)
                 if shown is not None:
-                    made[w.name] = Advice(w.name, w.title, w.kind, w.advice, w.source, w.rewrite is not None, shown)
+                    made[w.name] = _advised(w, shown)
     return tuple(sorted(made.values(), key=lambda a: (not a.proof, a.name)))  # what was seen to help comes first, and `fix` tries it first
 
 
@@ -541,7 +546,9 @@ def check(model: str | Path | Model | Any, targets: Sequence[str] = ("all",), ba
         judge = Judge(opened, known, plan.subjects, {name: answering(name, known, measured) for name in chosen})
         for subject in plan.subjects:
             judge.everywhere(subject)
-        reports = tuple(_target(known, name, plan, judge, opened) for name in chosen)
+        limits, opset = opened.newest_opsets(), model.opsets.get("", 0)
+        too_new = {name: _too_new(judge.asked[name], opset, limits) for name in chosen}
+        reports = tuple(_target(known, name, plan, judge, opened, too_new[name]) for name in chosen)
     operators = Counter(f"{n.domain}:{n.op_type}" if n.domain else n.op_type for n in model.nodes)
     about = ModelInfo(
         model.name, model.sha256, model.ir_version, dict(model.opsets), len(model.nodes), len(model.main.nodes),
@@ -558,10 +565,22 @@ def _bounded(model: str, subjects: int, targets: int) -> None:
         raise CheckError(f"{many} on {targets} targets at once, name at most {few} with --target" if few > 0 else many)
 
 
-def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, base: Base) -> TargetReport:
+def _too_new(asked: Asked, opset: int, limits: Mapping[str, tuple[int, str]]) -> _Judged | None:
+    """Return what breaks every node where a target refuses models of this opset, in all versions that answer."""
+    refusing = [limits[source] for source in asked.sources if opset > limits.get(source, (opset, ""))[0]]
+    if not refusing or len(refusing) < len(asked.sources):
+        return None
+    newest, probe = refusing[-1]
+    reason = f"the model is of opset {opset}, newer than any opset that is taken here, {newest} at most"
+    return _Judged(Prediction("breaks", "inferred", reason, probe), target=asked.sources[-1])
+
+
+def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, base: Base, too_new: _Judged | None) -> TargetReport:
     asked = judge.asked[name]
     about = known[asked.target]
     judged = [judge(s, name) for s in plan.subjects]
+    if too_new is not None:  # what breaks by itself keeps its own reason
+        judged = [j if j.prediction.verdict == "breaks" else too_new for j in judged]
     details = base.details({(j.prediction.probe, j.target) for j in judged if j.prediction.probe})
     findings: list[Finding] = []
     for subject, one in zip(plan.subjects, judged, strict=True):
@@ -586,7 +605,11 @@ def _target(known: Mapping[str, Target], name: str, plan: _Plan, judge: Judge, b
         kin = ((r, judge(subject, r).prediction) for r in about.related if r in known)
         related = tuple(Related(r, p.verdict, p.confidence, p.reason, p.probe) for r, p in kin)
         needs_help = found.verdict not in ("works", "slow", "unknown")
-        advice = _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "") if needs_help else ()
+        advice: tuple[Advice, ...] = ()
+        if one is too_new:
+            advice = tuple(_advised(w) for w in meant_for("*", asked.target) if w.message and re.search(w.message, found.reason))
+        elif needs_help:
+            advice = _advice(subject, asked, judge, one.pattern, stage, cited[0].message if cited else "")
         because = (found.confidence, stage, found.reason, one.pattern)
         findings.append(Finding(op_type, domain, found.verdict, *because, cited, advice, related, subject.paths))
     counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)

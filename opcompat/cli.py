@@ -128,7 +128,7 @@ def targets(names: tuple[str, ...]) -> None:
         number = heading in headings[2:6]
         table.add_column(shown, justify="right" if number else "left", no_wrap=True, min_width=widths.get(shown), max_width=widths.get(shown))
     with Base(database_path()) as base:
-        counts, versions, known = base.counts(), base.versions(), base.targets()
+        counts, versions, known, opsets = base.counts(), base.versions(), base.targets(), base.newest_opsets()
         chosen = {name.partition("@")[0] for name in checker.resolve(names, known)} if names else known.keys()
         for t in sorted((known[n] for n in chosen), key=lambda t: (order.index(t.evidence), t.target)):
             operators, *numbers = counts.get(t.target, (0, 0, 0))
@@ -141,6 +141,7 @@ def targets(names: tuple[str, ...]) -> None:
             console.print(t.target, style="bold", markup=False)
             about = {"about": t.about, "also called": ", ".join(t.aliases), **dict(zip(headings[1:], cells, strict=True))}
             about |= {"versions": ", ".join(numbered), "goes through": t.requires or "", "related": ", ".join(t.related)}
+            about |= {"newest opset": str(opsets[t.target][0]) if t.target in opsets else ""}
             about |= {"a probe takes": f"{ms:.3g} ms in the median" if (ms := base.probe_ms(t.target)) else ""}
             about |= {f"{d.evidence} by": d.source for d in t.documents if d.current}
             for key, value in about.items():

@@ -101,6 +101,9 @@ def _window(view: View, weights: str | None) -> None:
         else:
             kind = "symmetric" if pads[:half] == pads[half:] else "asymmetric"
         view.facts["padding"] = kind
+        if kind == "asymmetric":  # exporters pad behind, as SAME_UPPER does; causal networks pad before
+            wider = [(b > a) - (b < a) for b, a in zip(pads, pads[half:], strict=False)]
+            view.facts["pads.wider"] = "behind" if max(wider) <= 0 else "before" if min(wider) >= 0 else "either"
         if kernel and all(isinstance(k, int) for k in kernel):
             reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations or [1] * len(kernel), strict=False)]
             view.facts["pads as wide as the kernel"] = any(p >= r for p, r in zip(pads, reach * 2, strict=False))

@@ -14,7 +14,7 @@ from typing import Any
 from opcompat.predict import Claim, Evidence, Timed, causes, trusted
 from opcompat.runfiles import StoreError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,16 @@ class Base:
             found.setdefault(target, []).append(version)
         return found
 
+    def newest_opsets(self) -> dict[str, tuple[int, str]]:
+        """Return target or target@version -> (newest opset of a model that it takes, a probe refused for its opset), for those that refuse some."""
+        sql = "SELECT target, version, current, newest_opset, probe FROM releases JOIN probes ON probe_id = refused"
+        return {t: (n, p) for target, version, current, n, p in self._rows(sql) for t in {f"{target}@{version}", *([target] * current)}}
+
     def evidence(self, op_types: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, Operator], list[Evidence]]:
         """Return (target, operator) -> evidence; the probes of one operator share their facts objects.
 
         targets: names as given back in the keys, `ort/cpu` for the newest version, `ort/cpu@1.20.1` for that one.
+        What is refused for nothing but the opset of its model is left out.
         """
         if not op_types or not targets:
             return {}
@@ -164,9 +170,9 @@ class Base:
             for r in self._rows(f"SELECT probe_id, probe, domain, op_type, facts, context FROM probes WHERE op_type IN ({ops})", *op_types)
         }
         sql = f"""SELECT m.probe_id, m.release, m.outcome, m.placement, c.text
-                  FROM probes p JOIN measurements m USING (probe_id) LEFT JOIN texts c ON c.text_id = m.cause_id
+                  FROM probes p JOIN measurements m USING (probe_id) JOIN releases r USING (release) LEFT JOIN texts c ON c.text_id = m.cause_id
                   WHERE p.op_type IN ({ops}) AND m.release IN ({",".join(map(str, releases))}) AND m.outcome NOT IN ('broken', 'unavailable')
-                    AND m.confirmed"""
+                    AND m.confirmed AND p.opset <= coalesce(r.newest_opset, p.opset)"""
         read = lru_cache(None)(json.loads)
         found: dict[tuple[str, Operator], list[Evidence]] = {}
         for probe_id, release, outcome, placement, cause in self._rows(sql, *op_types):

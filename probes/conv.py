@@ -23,9 +23,9 @@ def conv(f: dict, context: bool = False) -> Probe:
     shape = (1, cin, *[size] * n)
     weight = data(out, cin // group, *kernel, dtype=f["dtype"], low=-0.5, high=0.5)
     half = [d * (x - 1) // 2 for x in kernel]
-    attributes: dict = {
-        "pads": {"symmetric": half + half, "asymmetric": [0] * n + [h + 1 for h in half], "none": None, "wide": [4] * 2 * n}.get(f["pads"])
-    }
+    none, behind, before = [0] * n, [h + 1 for h in half], [2 * h for h in half]
+    pads = {"symmetric": half + half, "asymmetric": none + behind, "before": before + none, "wide": [4] * 2 * n}
+    attributes: dict = {"pads": pads.get(f["pads"])}
     if f["pads"] in ("SAME_UPPER", "SAME_LOWER", "VALID"):
         attributes["auto_pad"] = f["pads"]
     dynamic = {"none": None, "batch": {"X": ["N", *shape[1:]]}, "spatial": {"X": ["N", cin, *"HWD"[:n]]}}[f["dynamic"]]
@@ -64,6 +64,9 @@ def probes() -> Iterator[Probe]:
     for f in vary({**BASE, "pads": "wide"}, rank=[1], group=["depthwise"]):
         yield conv(f)
     yield conv({**BASE, "pads": "wide"}, context=True)
+    for rank in (1, 2):  # causal
+        yield conv({**BASE, "rank": rank, "pads": "before"})
+    yield conv({**BASE, "pads": "before"}, context=True)
     patches = {**BASE, "pads": "none"}
     for f in ({**patches, "kernel": k, "stride": k} for k in (2, 4, 8, 14, 16)):
         yield conv(f)

@@ -8,6 +8,7 @@ from opcompat.probe import Const, Probe, data, describe, pairwise, single_op, va
 
 FAMILY = "matmul"
 SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "2x2 square": ((4, 4), (4, 4)),
     "2x2": ((6, 8), (8, 5)), "3x3": ((2, 6, 8), (2, 8, 5)), "4x4": ((1, 3, 6, 8), (1, 3, 8, 5)), "5x5": ((1, 2, 3, 4, 6), (1, 2, 3, 6, 5)),
     "3x2": ((2, 6, 8), (8, 5)), "4x2": ((1, 3, 6, 8), (8, 5)), "5x2": ((1, 2, 3, 4, 6), (6, 5)), "2x3": ((6, 8), (2, 8, 5)),
     "4x3": ((2, 3, 6, 8), (3, 8, 5)),
@@ -71,12 +72,15 @@ def probes() -> Iterator[Probe]:
     for dynamic in ("batch", "rows"):
         yield matmul({**MATMUL, "ranks": "3x2", "B": "constant", "dynamic": dynamic})
     yield matmul({**MATMUL, "ranks": "3x2", "B": "constant", "dtype": "float16"})
+    for ranks in ("2x2", "2x2 square"):
+        yield matmul({**MATMUL, "ranks": ranks, "A": "constant"})
     both = pairwise(GEMM, transA=[1], transB=[1])
     single = vary(
         GEMM, alpha=[0.5], beta=[2.0], C=["absent", "scalar", "one", "row of rank 2", "column", "full", "computed"], B=["computed"],
         dtype=["float16", "float64", "bfloat16", "int32"], dynamic=["batch"], opset=[7, 9, 11],
     )  # fmt: skip
-    for f in [*both, *list(single)[1:], {**GEMM, "C": "absent", "opset": 11}, {**GEMM, "transB": 1, "dynamic": "batch"}]:
+    more = [{**GEMM, "C": "absent", "opset": 11}, {**GEMM, "transB": 1, "dynamic": "batch"}, {**GEMM, "C": "absent", "dtype": "float16"}]
+    for f in [*both, *list(single)[1:], *more]:
         yield gemm(f)
     for equation, shapes in EQUATIONS:
         yield einsum(equation, shapes)

@@ -114,6 +114,11 @@ def half_softmax(g: Graph, f: dict) -> Any:
     return g("Cast", g("Softmax", g("Cast", "X", to=1), axis=-1), to=10)
 
 
+def truncate(g: Graph, f: dict) -> Any:
+    """x.long().float() of PyTorch, and floor as some exporters write it."""
+    return g("Cast", g("Cast", "X", to=7 if f["by"] == "int64" else 6), to=1)
+
+
 def grouped(g: Graph, f: dict) -> Any:
     """A Conv of groups written as one Conv for each, as frameworks without groups do."""
     n = f["groups"]
@@ -306,6 +311,7 @@ PATTERNS: dict[str, tuple[Make, Shape, dict[str, Any], dict[str, list[Any]]]] = 
     "grouped-conv-split": (grouped, IMAGE, {"groups": 2, "dynamic": "none"}, {"groups": [4], "dynamic": ["batch"]}),
     "sppf": (pooled_pyramid, (4, 8, 9), {"pools": "in a row", "dynamic": "none"}, {"pools": ["side by side"], "dynamic": ["batch", "all"]}),
     "distribution-focal-loss": (distances, (16, 6), {"bins": 4, "dynamic": "none"}, {"dynamic": ["batch"]}),
+    "truncate-by-cast": (truncate, TOKENS, {"by": "int64", "dynamic": "none"}, {"by": ["int32"], "dynamic": ["batch"]}),
     "float16-conv": (half_conv, IMAGE, {"dynamic": "none"}, {"dynamic": ["batch"]}),
     "float16-matmul": (half_matmul, TOKENS, {"dynamic": "none"}, {"dynamic": ["batch"]}),
     "float32-softmax": (half_softmax, TOKENS, {"dtype": "float16", "dynamic": "none"}, {"dynamic": ["batch"]}),

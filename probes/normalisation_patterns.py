@@ -11,7 +11,7 @@ FAMILY = "normalisation_patterns"
 LAYER_PRIMITIVES = {"rank": 3, "over": "last", "affine": True, "opset": 17, "dtype": "float32", "dynamic": "none"}
 RMS_PRIMITIVES = {"rank": 3, "inverse": "Div", "opset": 17, "dtype": "float32", "dynamic": "none"}
 GROUP_PRIMITIVES = {"rank": 4, "back": "constant", "opset": 17, "dtype": "float32", "dynamic": "none"}
-INSTANCE_PRIMITIVES = {"rank": 4, "square": "Pow", "opset": 17, "dtype": "float32", "dynamic": "none"}
+INSTANCE_PRIMITIVES = {"rank": 4, "square": "Pow", "scale": "Cx1x1", "opset": 17, "dtype": "float32", "dynamic": "none"}
 
 
 def image(f: dict) -> Array:
@@ -73,7 +73,7 @@ def group_primitives(f: dict, context: bool = False) -> Probe:
 
 def instance_primitives(f: dict, context: bool = False) -> Probe:
     x, dtype = image(f), f["dtype"]
-    axes, shape = list(range(2, x.ndim)), (6, *[1] * (x.ndim - 2))
+    axes, shape = list(range(2, x.ndim)), (*[1] * (f["scale"] == "1xCx1x1"), 6, *[1] * (x.ndim - 2))
 
     def make(g: Graph) -> str:
         centred = g("Sub", "x", reduce_mean(g, f, "x", axes))
@@ -98,7 +98,7 @@ def probes() -> Iterator[Probe]:
         yield rms_primitives(f)
     for f in vary(GROUP_PRIMITIVES, rank=[3], back=["Shape"], opset=[13], dtype=["float16"], dynamic=["batch"]):
         yield group_primitives(f)
-    for f in vary(INSTANCE_PRIMITIVES, rank=[3, 5], square=["Mul"], opset=[13, 18], dtype=["float16"], dynamic=["batch"]):
+    for f in vary(INSTANCE_PRIMITIVES, rank=[3, 5], square=["Mul"], scale=["1xCx1x1"], opset=[13, 18], dtype=["float16"], dynamic=["batch"]):
         yield instance_primitives(f)
     yield group_primitives(GROUP_PRIMITIVES, context=True)
     for f in vary(INSTANCE_PRIMITIVES, square=["Mul"], opset=[13, 18]):

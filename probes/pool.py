@@ -57,7 +57,8 @@ def pool(op_type: str, base: dict, f: dict, context: bool = False) -> Probe:
         channels, *size = map(int, f["map"].split("x"))
     kernel = list(f["kernel"]) if isinstance(f["kernel"], tuple) else [f["kernel"]] * n
     half = [d * (k - 1) // 2 for k in kernel]
-    pads = {"symmetric": half + half, "asymmetric": [0] * n + half, "none": [0] * 2 * n, "VALID": [0] * 2 * n}.get(f["pads"], [])
+    none, width = [0] * n, [0] * (n - 1) + half[-1:]
+    pads = {"symmetric": half + half, "width": width + width, "asymmetric": none + half, "none": none + none, "VALID": none + none}.get(f["pads"], [])
     if not pads:
         total = [max(0, (-(-i // s) - 1) * s + k - i) for i, k in zip(size, kernel, strict=True)]
         less, more = [t // 2 for t in total], [t - t // 2 for t in total]
@@ -136,6 +137,8 @@ def probes() -> Iterator[Probe]:
     yield pool("MaxPool", MAXIMUM, {**MAXIMUM, **dropped})
     yield pool("AveragePool", AVERAGE, {**AVERAGE, "dtype": "bfloat16", "opset": 22})
     yield pool("AveragePool", AVERAGE, {**AVERAGE, "rank": 3, "count_include_pad": 1})
+    yield pool("MaxPool", MAXIMUM, {**MAXIMUM, "pads": "width"})
+    yield pool("MaxPool", MAXIMUM, {**MAXIMUM, "kernel": (1, 3), "pads": "none"})
     yield pool("AveragePool", AVERAGE, {**AVERAGE, "stride": 1, "map": "1x9x9", "count_include_pad": 1})
 
     for f in pairwise(MAXIMUM, pads=["none", "asymmetric", "SAME_UPPER", "SAME_LOWER"], ceil_mode=[1], outputs=[2]):

@@ -187,6 +187,9 @@ def probes() -> Iterator[Probe]:
             yield recurrent(op, {**base, "direction": "bidirectional", "initial": "computed", "outputs": "Y"})
     yield recurrent("LSTM", {"batch": 3, "lengths": "mixed, none whole"})
     yield recurrent("LSTM", {"bias": "absent", "initial": "constant"})
+    yield recurrent("LSTM", {"batch": 3, "outputs": "Y"})
+    for op in GATES:
+        yield recurrent(op, {"initial": "computed", "dtype": "float16"})
     for op in ("LSTM", "GRU"):
         yield recurrent(op, {"lengths": "whole", "initial": "constant"})
     yield recurrent("GRU", {"lengths": "whole", "initial": "constant", "linear_before_reset": 1})

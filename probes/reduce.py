@@ -71,6 +71,9 @@ def reductions() -> Iterator[Probe]:
         yield reduction(op, BASE, context=True)
         yield computed_axes(op, 18)
     yield reduction("Sum", {**BASE, "axes": "empty"}, "axes=empty,noop", noop_with_empty_axes=1)
+    for axes in ("absent", "spatial"):  # the default, written
+        yield reduction("Sum", {**BASE, "axes": axes}, f"axes={axes},noop=0", noop_with_empty_axes=0)
+    yield reduction("Sum", {**BASE, "axes": "absent", "rank": 3})
     for dtype in ("int8", "uint8", "int64"):
         yield reduction("Max", {**BASE, "axes": "last", "dtype": dtype})
     for op in ("Sum", "Prod", "Max", "L1"):

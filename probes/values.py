@@ -53,14 +53,15 @@ def casts() -> Iterator[Probe]:
             dynamic={"X": ["N", 6]},
             to=code(target),
         )
-    for target in ("int64", "int32", "bool", "float16"):  # as networks have them: not as the model's output
+    for target in ("int64", "int32", "bool", "float16"):  # as networks have them: something is done with the result, and it is not the model's
 
-        def back(g: Graph, t: str = target) -> str:
-            return str(g("Cast", g("Cast", g("Relu", "X"), to=code(t), mark=True), to=code("float32")))
+        def used(g: Graph, t: str = target) -> str:
+            made = g("Cast", g("Relu", "X"), to=code(t), mark=True)
+            return str(g("Cast", g("Not", made) if t == "bool" else g("Add", made, const(1, t)), to=code("float32")))
 
-        tolerance = Tolerance(0.05, 1e-3, "between the two it is rounded to float16") if target == "float16" else None
-        inside = pattern(FAMILY, "Cast", f"float32 to {target},then=back", back, {"X": castable("float32", target, 2, 3, 4)}, tolerance=tolerance)
-        yield replace(inside, context=True)
+        rounded = Tolerance(0.05, 1e-3, "in between it is float16") if target == "float16" else None
+        x = castable("float32", target, 2, 3, 4)
+        yield replace(pattern(FAMILY, "Cast", f"float32 to {target},then=used", used, {"X": x}, tolerance=rounded), context=True)
     for source, target in (("float32", "int64"), ("float32", "float16"), ("int64", "float32")):
         for form in ("constant", "computed"):
             like = data(2, dtype=target)

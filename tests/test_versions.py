@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import conv_model, record, result
 
-from opcompat import building, campaign, checker, diff, env, runfiles
+from opcompat import building, campaign, checker, diff, env, probe, runfiles
 from opcompat.checker import CheckError
 from opcompat.outcome import Result
 from opcompat.probe import Probe
@@ -129,3 +129,31 @@ def test_many_flips_stop_a_new_version(tmp_path: Path, conv_probes: list[Probe],
     assert "verdicts differ from 1.0" in stopped["demo/npu@2.0"] and len(made) == campaign.MANY
     stopped, more = run(expect_changes=True)
     assert not stopped and len(made) + len(more) == len(conv_probes)
+
+
+def test_a_model_of_an_opset_that_is_too_new_breaks_as_a_whole(tmp_path: Path) -> None:
+    """Relu and Mul are as old as ever: what refuses them above opset 20 refuses the model. A new version of an operator alone shows no such thing."""
+    probes = probe.load(["opsets", "conv"])
+    plain = [p for p in probes if p.family == "opsets"]
+    known = [p for p in probes if p.family == "conv" and p.opset < 20 and p.facts["grouping"] == "none"]
+    too_new = "Unsupported opset version"
+
+    def passing(p: Probe) -> bool:
+        return p.opset <= 20
+
+    refusing = [result(p) if passing(p) else result(p, "fail", stage="load", message=too_new) for p in plain]
+    record(tmp_path / "runs", "demo/npu", "1", [*map(result, known), *refusing])
+    record(tmp_path / "runs", "demo/npu", "2", [*map(result, known), *map(result, plain)])
+    newer = [result(p) if p.opset < 22 else result(p, "fail") for p in probes if p.family == "conv"]
+    record(tmp_path / "runs", "demo/cpu", "1", newer)
+    (tmp_path / "claims").mkdir()
+    building.build(tmp_path / "compat.db", tmp_path / "runs", tmp_path / "claims", probes)
+    with Base(tmp_path / "compat.db") as base:
+        assert base.newest_opsets() == {"demo/npu@1": (20, "opsets/Relu:opset=21")}
+        old, new = checker.check(conv_model(opset=20), ["demo/npu@1"], base), checker.check(conv_model(opset=21), ["demo/npu@1"], base)
+        assert old.targets[0].findings[0].verdict == "works" and old.targets[0].counts["breaks"] == 0
+        assert new.targets[0].counts["breaks"] == 2 and new.targets[0].partitions == {"supported": 0, "unsupported": 1}
+        for f in new.targets[0].findings:
+            assert "opset 21" in f.reason and f.stage == "load" and f.evidence[0].message == too_new
+            assert [w.name for w in f.workarounds] == ["older-opset"]
+        assert all(t.counts["breaks"] == 0 for t in checker.check(conv_model(opset=21), ["demo/npu", "demo/cpu"], base).targets)
