@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from opcompat.predict import Claim, Evidence, Timed, causes, trusted
@@ -262,6 +261,8 @@ class Base:
 
     def probe_ms(self, target: str) -> float:
         """Return the median time of one probe in the newest version's campaign, without starting and comparing (ms); 0 where none was run."""
+        from statistics import median  # not at the top: `check` needs none of what it imports
+
         sql = "SELECT times_ms FROM measurements JOIN releases USING (release) WHERE target = ? AND current AND times_ms IS NOT NULL"
         return float(median([sum(json.loads(times).values()) for (times,) in self._rows(sql, target)] or [0]))
 

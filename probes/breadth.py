@@ -290,7 +290,7 @@ ROWS: dict[str, Row] = {
     "Conv": (convolved, IMAGE, "", [], ["images", "no image"]), "ConvTranspose": (convolved, IMAGE, "", [], ["images", "no image"]),
     "MaxPool": (alone(kernel_shape=[2, 2], strides=[2, 2]), IMAGE, "", [1], ["images", "no image"]),
     "AveragePool": (alone(kernel_shape=[2, 2], strides=[2, 2]), IMAGE, "", [], ["images", "no image"]),
-    "LpPool": (alone(kernel_shape=[2, 2]), IMAGE, REAL, [], ["images"]), "GlobalLpPool": (alone(), IMAGE, "float16", [], ["images"]),
+    "LpPool": (alone(kernel_shape=[2, 2], strides=[1, 1]), IMAGE, REAL, [], ["images"]), "GlobalLpPool": (alone(), IMAGE, "float16", [], ["images"]),
     "GlobalAveragePool": (alone(), IMAGE, "bfloat16", [], ["images", "no image"]), "GlobalMaxPool": (alone(), IMAGE, "bfloat16", [], ["images",
         "no image"]),
     "GRU": (cell("GRU"), SHAPE, REAL, [], []), "RNN": (cell("RNN"), SHAPE, REAL, [], []), "LSTM": (cell("LSTM"), SHAPE, "", [], []),

@@ -41,9 +41,10 @@ class Runtime:
         return {"MNN": self.mnn.version()}
 
     def probe(self, model, inputs, dtypes, outputs, stage):
+        graph, given, units = self.off_the_edge(model)
         stage("convert")
         made = model + ".mnn"
-        done = self.convert(["mnnconvert", "-f", "ONNX", "--modelFile", model, "--MNNModel", made, "--bizCode", "probe"])
+        done = self.convert(["mnnconvert", "-f", "ONNX", "--modelFile", given, "--MNNModel", made, "--bizCode", "probe"])
         if not done or not os.path.exists(made):
             raise RuntimeError("the converter gives no model")
         stage("load")
@@ -53,8 +54,9 @@ class Runtime:
         stage("run")
         results = net.onForward([self.feed(inputs[n], dtypes[n], kind) for n, kind in zip(inputs, wanted)])
         if len(results) != len(outputs):
+            if any(dtypes[n] == "bfloat16" for n in inputs):
+                raise CannotFeed("the binding feeds no bfloat16: MNN holds such an input as float, and constants beside it as bfloat16")
             raise RuntimeError("MNN gives %d outputs instead of %d" % (len(results), len(outputs)))
-        graph = self.onnx.load(model).graph
         declared = {o.name: o.type.tensor_type for o in graph.output}
         quantisers = {name: node for node in graph.node if node.op_type == "QuantizeLinear" for name in node.output}
         ranks = [len(k.shape.dim) if k.HasField("shape") else None for k in (declared[n] for n in outputs)]
@@ -63,7 +65,31 @@ class Runtime:
         for name, array in zip(outputs, made):
             if name in zeros and array.dtype == np.float32 and array.min() >= -128 and array.max() <= 127:
                 raise CannotFeed("MNN keeps a zero point 128 lower, which it undoes only within the graph")
-        return made, {"placement": "native", "units": ["CPU"]}
+        return made, {"placement": "native", "units": units}
+
+    def off_the_edge(self, model):
+        """Return (graph, model to convert, units): some nodes get a neighbour where they stand at the graph's edge, because only there they fail.
+        The converter removes a Dropout unless that leaves the graph's input as its output, and asks for the node in front of a Cast to uint8
+        (3.6.1: RemoveTestNoUseOps.cpp, ConvDeQuantizeLinearFuseToConvInt8.cpp); of a recurrent node without Y, Y comes as the graph's Y_h."""
+        proto, helper, added = self.onnx.load(model), self.onnx.helper, []
+        graph = proto.graph
+        ranks, leaving = {i.name: len(i.type.tensor_type.shape.dim) for i in graph.input}, {o.name for o in graph.output}
+        for node in list(graph.node):
+            recurrent = node.op_type in ("GRU", "LSTM", "RNN") and not node.output[0]
+            if recurrent or (node.op_type == "Dropout" and len(node.output) == 1 and node.input[0] in ranks):
+                for index, out in enumerate(node.output):
+                    if out in leaving:
+                        node.output[index] = out + "_inside"
+                        graph.node.append(helper.make_node("Identity", [node.output[index]], [out]))
+                        added.append("in front of an Identity")
+            elif node.op_type == "Cast" and node.input[0] in ranks and node.attribute[0].i == self.onnx.TensorProto.UINT8:
+                source, node.input[0] = node.input[0], node.input[0] + "_inside"
+                graph.node.insert(0, helper.make_node("Transpose", [source], [node.input[0]], perm=range(ranks[source])))
+                added.append("behind a Transpose")
+        if not added:
+            return graph, model, ["CPU"]
+        self.onnx.save(proto, model + ".inside.onnx")
+        return graph, model + ".inside.onnx", ["CPU, " + " and ".join(dict.fromkeys(added))]
 
     def feed(self, array, dtype, kind):
         """Return MNN's variable of an input; kind: the type that the converted model has for it."""

@@ -26,7 +26,7 @@ var opcompat = (() => {
     if (tensor.type === "string") return { ...made, strings: [...view] };
     if (!(view instanceof TYPES[tensor.type])) {
       view = TYPES[tensor.type].from(view); // ONNX.js reads some integers from textures of floats and leaves them in a Float32Array
-      if (tensor.data.some((v, i) => v !== view[i])) throw new Error(`the data of ${tensor.type} are a ${tensor.data.constructor.name}`);
+      if (tensor.data.some((v, i) => v !== view[i])) return { ...made, dtype: "float32", data: text(tensor.data) }; // which are fractions
     }
     return { ...made, data: text(view) };
   }
@@ -81,7 +81,8 @@ var opcompat = (() => {
       // what InferenceSession.run does, but for the conversion of outputs: that makes float64 float32 and refuses small integers.
       // The public tensor refuses to be empty, the library's own inside a graph does not
       const Inner = new library.Tensor([0], "float32", [1]).internalTensor.constructor;
-      const inner = (i) => (i.dims.includes(0) ? new Inner(i.dims, i.dtype, undefined, undefined, array(i)) : new library.Tensor(array(i), i.dtype, i.dims).internalTensor);
+      const outer = (i) => new library.Tensor(array(i), i.dtype, i.dims).internalTensor;
+      const inner = (i) => (i.dims.includes(0) ? new Inner(i.dims, i.dtype, undefined, undefined, array(i)) : outer(i));
       const feeds = new Map(Object.entries(inputs).map(([name, i]) => [name, inner(i)]));
       const all = await session.session.run(feeds);
       made = outputs.map((name) => output(all.get(name)));

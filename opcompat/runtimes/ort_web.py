@@ -63,7 +63,12 @@ class Runtime:
 
     def probe(self, model, inputs, dtypes, outputs, stage):
         stage("load")
-        loaded = self.node.ask(do="load", path=model)
+        try:
+            loaded = self.node.ask(do="load", path=model)
+        except Exception as error:
+            if len(outputs) == 1 and re.search("(Provider type|an implementation) for Dropout", str(error)):
+                raise CannotFeed("Dropout stands at the graph's edge, where the library does not remove it: %s" % error) from None
+            raise
         feeds = {name: self.feed(array, dtypes[name]) for name, array in inputs.items()}
         stage("run")
         ran = self.node.ask(do="run", inputs=feeds, outputs=outputs)

@@ -50,6 +50,8 @@ class Runtime:
         try:
             return tensor.to_numpy()
         except self.tract.TractError as error:
+            if "in the public API" in str(error):
+                raise CannotFeed("the Python binding hands out no such output: %s" % error) from error
             if "TDim" not in str(error):
                 raise
         try:
