@@ -64,7 +64,7 @@ class InferenceSession:
             taker = "CPUExecutionProvider" if MISSING or operator != "Relu" else name
             if taker != name and options.entries.get("session.disable_cpu_ep_fallback") == "1":
                 raise RuntimeError("fallback to CPU EP has been explicitly disabled by the user.")
-            self.parts.append(Thing(ep_name=taker, nodes=[Thing(op_type=operator)]))
+            self.parts.append(Thing(ep_name=taker, nodes=[Thing(op_type=operator, name=operator)]))
     def get_provider_graph_assignment_info(self):
         return self.parts
     def get_inputs(self):
