@@ -20,7 +20,7 @@ from opcompat.patterns import Match, matches, templates
 from opcompat.predict import Claim, Difference, Fact, Facts, Prediction, coverage, difference, differing, judge_claims, predict, slowdown, speaking
 from opcompat.runfiles import database_path
 from opcompat.schema import schema
-from opcompat.signature import pattern_facts, signature
+from opcompat.signature import Signatures, pattern_facts
 from opcompat.store import Base, Document, Operator, Target
 from opcompat.workarounds import Workaround, all_workarounds, facts_of, meant_for, proof
 
@@ -446,13 +446,14 @@ def _plan(model: Model, base: Base) -> _Plan:
     numbers: dict[Any, int] = {}
     subjects: list[Subject] = []
     chosen: list[int] = []
+    signatures = Signatures(operators)
     held: dict[str, list[int]] = {}
     for node in reversed(model.nodes):  # bodies before the node that holds them
-        facts, around, body = signature(node), inside.get(node), held.get(node.path, [])
+        (facts, told), around, body = signatures(node), inside.get(node), held.get(node.path, [])
         if body and schema(node.domain, node.op_type, node.scope.opsets.get(node.domain, 1)) is not None:
             body = []  # If, Loop and Scan are judged by themselves
         calls = (len(body), frozenset(body)) if body else None
-        key = (node.domain, node.op_type, frozenset(facts.items()), around and (around[0], frozenset(around[1].items())), calls)
+        key = (node.domain, node.op_type, told, around and (around[0], frozenset(around[1].items())), calls)
         number = numbers.setdefault(key, len(subjects))
         if number == len(subjects):
             subjects.append(Subject((node.domain, node.op_type), facts, around, body))

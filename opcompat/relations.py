@@ -269,16 +269,6 @@ def _compress(view: View) -> None:
         view.facts["condition.shorter"] = length < prod(sizes)
 
 
-@relation("If", "Loop", "Scan")
-def _bodies(view: View) -> None:
-    read, made = set[str](), set[str]()
-    for attribute in view.node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            made.update([t.name for t in graph.initializer], [i.name for i in graph.input], *(n.output for n in graph.node))
-            read.update(*(n.input for n in graph.node))
-    view.facts["reads outside"] = not read - {""} <= made
-
-
 @relation("DFT", "STFT")
 def _spectrum(view: View) -> None:
     shape = view.shape("input" if view.node.op_type == "DFT" else "signal") or (None,)

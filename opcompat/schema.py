@@ -91,6 +91,11 @@ _STORED = {
 }  # fmt: skip
 
 
+def in_fields(tensor: Any) -> bool:
+    """Say whether a tensor's numbers stand in a typed field instead of raw_data."""
+    return tensor.data_type in _STORED and len(getattr(tensor, _STORED[tensor.data_type][0])) > 0
+
+
 def small_values(value: Value) -> list[float] | None:
     """Return the numbers of a small constant tensor (flattened), or None if they are not known."""
     tensor = value.tensor

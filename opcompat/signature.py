@@ -5,11 +5,12 @@ of an attribute or of a relation (`grouping`, `padding`, `broadcast`...). Raw sh
 decide support.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from typing import Any
 
 from opcompat.model import DTYPES, Node, Value
 from opcompat.relations import RELATIONS, View, place
-from opcompat.schema import GRAPH, TENSOR, Facts, attribute_value, defaults, schema
+from opcompat.schema import GRAPH, TENSOR, Facts, attribute_value, defaults, in_fields, schema
 
 WRITTEN = {
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), "strides"),
@@ -74,6 +75,34 @@ def signature(node: Node) -> Facts:
         if facts["quantised"] != "none" and (grain := _weights_quantised(node)):
             facts["weights quantised"] = grain
     return facts
+
+
+class Signatures:
+    """`signature` of the nodes of one model, as facts and as a set of them; taken once of nodes that nothing tells apart, most of a large model."""
+
+    def __init__(self, operators: Set[str]) -> None:
+        self.kept: dict[Any, tuple[Facts, frozenset[tuple[str, Any]]]] = {}
+        self.alone = operators.isdisjoint(("QuantizeLinear", "DequantizeLinear"))  # else facts come from the nodes around it too
+
+    def __call__(self, node: Node) -> tuple[Facts, frozenset[tuple[str, Any]]]:
+        key = self._key(node) if self.alone and all(a.type not in (5, 10) for a in node.attribute) else node
+        if key not in self.kept:
+            facts = signature(node)
+            self.kept[key] = facts, frozenset(facts.items())
+        return self.kept[key]
+
+    def _key(self, node: Node) -> tuple[Any, ...]:
+        """All that `signature` looks at: attributes, and types of inputs and outputs, which are the same objects where they are equal."""
+        scope = node.scope
+
+        def told(name: str) -> Any:
+            value = scope.value(name) if name else None
+            if value is None or not value.const or (value.tensor is not None and in_fields(value.tensor)):
+                return id(value)
+            return value.dtype, value.shape, value.tensor.raw_data if value.tensor is not None else b""
+
+        kind = (node.op_type, node.domain, id(scope.opsets), *(a.SerializeToString() for a in node.attribute))
+        return kind, tuple(map(told, node.input)), tuple(id(scope.value(o)) if o else 0 for o in node.output)
 
 
 def _attribute_facts(view: View) -> None:

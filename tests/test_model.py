@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from opcompat import model as models
-from opcompat import patterns
+from opcompat import patterns, probe
 from opcompat.model import ModelError, open_model
 from opcompat.probe import data, single_op
-from opcompat.signature import signature
+from opcompat.signature import Signatures, signature
 
 info = helper.make_tensor_value_info
 
@@ -234,3 +234,21 @@ def test_equal_labels_get_paths_of_their_own(tmp_path: Path) -> None:
         proto.graph.node.add(op_type="Relu", name=name, input=["y"], output=[f"z{len(proto.graph.node)}"])
     paths = [n.path for n in models.of_proto(proto, "m").nodes]
     assert len(set(paths)) == len(paths)
+
+
+def test_signatures_taken_once_are_those_of_every_node() -> None:
+    """Nodes that share a signature have it: whole networks, and one graph that repeats small differences."""
+    b = probe.Graph()
+    ends = []
+    for k, shape in enumerate(([0, -1], [0, -1], [2, 12], [2, 12])):
+        ends.append(b("Reshape", "X", probe.const(shape)))
+        ends.append(b("Softmax", "X", axis=k % 2 + 1))
+        ends.append(b("Add", "X", probe.Const(np.ones((3, 4) if k < 2 else (4,), np.float32))))
+    mixed = probe.finish(b, {"X": probe.data(2, 3, 4)}, ends, 17)
+    examples = sorted((Path(__file__).parent.parent / "examples").glob("*.onnx"))
+    for opened in [models.of_proto(mixed, "mixed"), *map(open_model, examples)]:
+        signatures = Signatures({n.op_type for n in opened.nodes})
+        for node in opened.nodes:
+            facts, told = signatures(node)
+            assert facts == signature(node) and told == frozenset(facts.items())
+        assert len(signatures.kept) < len(opened.nodes) or not signatures.alone
