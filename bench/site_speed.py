@@ -61,7 +61,7 @@ def multiply(base: Path, out: Path, results: int) -> None:
             version = f"0.{100_000 - number}"
             for target, oldest, place in db.execute("SELECT target, release, MIN(position) FROM releases GROUP BY target").fetchall():
                 release = db.execute("SELECT MAX(release) + 1 FROM releases").fetchone()[0]
-                db.execute("INSERT INTO releases VALUES (?, ?, ?, ?, 0)", (release, target, version, place - 1))
+                db.execute("INSERT INTO releases VALUES (?, ?, ?, ?, 0, NULL, NULL)", (release, target, version, place - 1))
                 taken = columns("measurements", release=str(release))
                 db.execute(f"INSERT INTO measurements SELECT {taken} FROM measurements WHERE release = {oldest}")
                 db.execute("UPDATE spans SET first = ? WHERE target = ? AND number = 0", (version, target))

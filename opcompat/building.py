@@ -90,7 +90,7 @@ CREATE INDEX measurements_message ON measurements (message_id) WHERE message_id 
 CREATE INDEX measurements_flaky ON measurements (release) WHERE agreeing < attempts;
 CREATE INDEX spans_changes ON spans (target, first, outcome) WHERE number > 0;
 CREATE INDEX claims_operator ON claims (op_type, domain);
-CREATE INDEX claims_document ON claims (document);
+CREATE INDEX claims_document ON claims (document, domain, op_type, status);
 CREATE VIEW results AS
   SELECT p.probe, r.target, m.run, r.version, r.current, m.outcome, m.stage, m.placement, c.text AS cause,
     coalesce(g.message, '') AS message, coalesce(g.message_group, '') AS message_group, coalesce(g.error_class, '') AS error_class,
