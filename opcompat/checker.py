@@ -25,8 +25,8 @@ from opcompat.store import Base, Document, Operator, Target
 from opcompat.workarounds import Workaround, all_workarounds, facts_of, meant_for, proof
 
 SCHEMA_VERSION = 3
-MAX_JUDGED = 100_000
-"""Subjects times targets: 8 seconds where all are of the operator with the most probes."""
+MAX_JUDGED = 60_000
+"""Subjects times targets: 5 seconds where all are of the operator with the most probes."""
 TARGETS_A_SUBJECT = 10
 """What a subject costs beside being judged, in targets."""
 SEVERITY: tuple[Verdict, ...] = ("works", "slow", "falls_back", "unknown", "breaks")

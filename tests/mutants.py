@@ -237,7 +237,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
         [NodeProto(op_type=f"Nobody{i}", input=["x"], output=[f"y{i}"]) for i in range(100_000)], output="y0"
     ).SerializeToString(),
     "30,000 different Convs": lambda: _convs(30_000),
-    "1,000 different Convs": lambda: _convs(1000),
+    "600 different Convs": lambda: _convs(600),
     "50,000 bodies": lambda: _branches(50_000),
     "30,000 of almost every pattern": lambda: _attention(15_000),
     "40,000 nodes and 2 to the 40,000 paths": lambda: _ladder(40_000),

@@ -14,6 +14,8 @@ import pytest
 
 SECONDS = 10.0
 """Processor time that a command may take: opening the model, checking it, and writing a report."""
+LARGE_SECONDS = 20.0
+"""The same for the largest models: they keep to SECONDS on the machine of README's figures, and others are slower."""
 SILENCE = 240.0
 """Seconds without a word after which a case is said to hang: machines that run tests are busy."""
 
@@ -36,7 +38,7 @@ def lines(process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
         yield {}
 
 
-def drive(folder: Path, cases: Sequence[str], source: str = mutants.__file__) -> tuple[dict[str, int], list[str]]:
+def drive(folder: Path, cases: Sequence[str], source: str = mutants.__file__, seconds: float = SECONDS) -> tuple[dict[str, int], list[str]]:
     """Run cases in one process of their own; return how many ended how, and a sentence for each that ended badly."""
     with (folder / "words").open("wb") as words:
         process = subprocess.Popen([sys.executable, source, str(folder), *cases], stdout=subprocess.PIPE, stderr=words)
@@ -54,7 +56,7 @@ def drive(folder: Path, cases: Sequence[str], source: str = mutants.__file__) ->
                 counts[told["end"]] = counts.get(told["end"], 0) + 1
                 if told["end"] not in ("checked", "refused"):
                     bad.append(f"{case}: {told['end']}")
-                elif told["seconds"] > SECONDS:
+                elif told["seconds"] > seconds:
                     bad.append(f"{case}: took {told['seconds']} s")
                 elif told["peak_mb"] << 20 > mutants.MEMORY_BYTES:
                     bad.append(f"{case}: took {told['peak_mb']} MB")
@@ -85,7 +87,7 @@ def test_models_made_to_hurt(tmp_path: Path) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("case", mutants.LARGE)
 def test_large_models_made_to_hurt(tmp_path: Path, case: str) -> None:
-    counts, bad = drive(tmp_path, [case])
+    counts, bad = drive(tmp_path, [case], seconds=LARGE_SECONDS)
     assert not bad and sum(counts.values()) == 1, "\n".join(bad)
     assert ("refused" in counts) == (case in ("100,000 different operators", "30,000 different Convs"))
 
